@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "attach.h"
+
+#include "name.h"
+#include "root.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PATIENCE_MS 5000
+#define SLEEP_FIRST_NS 10000
+#define SLEEP_LONGEST_NS 10000000
+#define LINK_TRIES 100 /* a collector may remove an empty .pids again and again, each time for another reason */
+
+bool fipc__be_patient(struct patience *p)
+{
+	struct timespec pause;
+	if (p->until == 0)
+		*p = (struct patience){fipc_after_ms(PATIENCE_MS), SLEEP_FIRST_NS};
+	else if (fipc_after_ns(1) > p->until)
+		return false;
+	pause = (struct timespec){.tv_nsec = p->sleep_ns};
+	nanosleep(&pause, NULL);
+	if (p->sleep_ns < SLEEP_LONGEST_NS)
+		p->sleep_ns *= 2;
+	return true;
+}
+
+int fipc__file_lock(int fd, bool wait)
+{
+	struct patience patience = {0};
+	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			return -errno;
+		if (!wait || !fipc__be_patient(&patience))
+			return -EBUSY;
+	}
+	return 0;
+}
+
+bool fipc__file_is_named(int at, const char *file, const struct stat *st)
+{
+	struct stat now;
+	return fstatat(at, file, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == st->st_ino && now.st_dev == st->st_dev;
+}
+
+int fipc__file_lease(int fd)
+{
+	/* Whoever opens the file while we have the lease is refused (all of fipc opens with O_NONBLOCK) or waits, and we
+	 * get a signal. It must not be SIGIO, which kills; SIGURG is ignored by whoever does not want it. */
+	if (fcntl(fd, F_SETSIG, SIGURG) < 0 || fcntl(fd, F_SETLEASE, F_WRLCK) < 0)
+		return -errno;
+	return 0;
+}
+
+void fipc__file_end_lease(int fd)
+{
+	fcntl(fd, F_SETLEASE, F_UNLCK);
+}
+
+/* Whoever may use the object may leave an entry, and nobody may take another's away. */
+static mode_t pids_mode(mode_t object)
+{
+	mode_t execute = 0;
+	for (int shift = 0; shift <= 6; shift += 3)
+		if (object >> shift & 06)
+			execute |= 01 << shift;
+	return (object & 0777) | execute | S_ISVTX;
+}
+
+static int make_pids(int root, const char *file, const struct stat *object)
+{
+	char pids[PIDS_SIZE_MAX];
+	struct stat st;
+	int fd, r = 0;
+	fipc__name_pids(pids, file);
+	fd = fipc__make_directory(root, pids, pids_mode(object->st_mode));
+	if (fd < 0)
+		return fd == -ENOTDIR || fd == -ELOOP ? -EINVAL : fd;
+	/* The owner of a directory can remove what is in it: it has to be root, the object's owner, or this user. */
+	if (fstat(fd, &st) < 0 || (st.st_uid != 0 && st.st_uid != object->st_uid && st.st_uid != geteuid()))
+		r = -EPERM;
+	close(fd);
+	return r;
+}
+
+int fipc__entry_add(int root, const char *file, struct tracker *t, const struct stat *object)
+{
+	char from[sizeof(FIPC_TRACKERS) + sizeof(t->name)], entry[ENTRY_SIZE_MAX];
+	snprintf(from, sizeof(from), FIPC_TRACKERS "/%s", t->name);
+	fipc__name_entry(entry, file, t->inode, object->st_ino);
+	fipc__tracker_hint(t, object->st_ino);
+	for (int i = 0; i < LINK_TRIES; i++) {
+		int r;
+		if (linkat(root, from, root, entry, 0) == 0 || errno == EEXIST)
+			return 0;
+		if (errno != ENOENT) {
+			r = -errno;
+		} else {
+			r = make_pids(root, file, object);
+			if (r == 0)
+				continue;
+		}
+		fipc__tracker_unhint(t, object->st_ino);
+		return r;
+	}
+	fipc__tracker_unhint(t, object->st_ino);
+	return -ESTALE;
+}
+
+void fipc__entry_remove(int root, const char *file, struct tracker *t, uint64_t object)
+{
+	char entry[ENTRY_SIZE_MAX];
+	fipc__name_entry(entry, file, t->inode, object);
+	unlinkat(root, entry, 0);
+	fipc__tracker_unhint(t, object);
+}
+
+static void judge(int pids, const char *name, bool remove_dead, struct fipc_attachment *a, struct survey *s)
+{
+	struct stat st = {0};
+	int life = fipc__tracker_life(pids, name, &st);
+	if (life == -ENOENT)
+		life = FIPC_DEAD; /* gone since */
+	else if (life == FIPC_DEAD && remove_dead && unlinkat(pids, name, 0) == 0)
+		s->removed++;
+	a->life = life;
+	a->uid = st.st_uid;
+}
+
+static int survey(DIR *dir, uint64_t object, bool remove_dead, attachment_fn callback, void *context, struct survey *s)
+{
+	struct dirent *e;
+	while ((e = readdir(dir))) {
+		struct fipc_attachment a = {0};
+		uint64_t of = 0;
+		int r;
+		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+			continue;
+		fipc__name_of_entry(e->d_name, &a.pid, &a.tracker, &of);
+		a.current = of == object;
+		judge(dirfd(dir), e->d_name, remove_dead, &a, s);
+		if (!a.current && a.life == FIPC_UNKNOWN)
+			a.current = 1; /* no name of ours: it might be anything, so it counts */
+		if (!a.current)
+			s->others += a.life != FIPC_DEAD;
+		else if (a.life == FIPC_ALIVE)
+			s->alive++;
+		else if (a.life == FIPC_DEAD)
+			s->dead++;
+		else
+			s->unknown++;
+		r = callback ? callback(&a, context) : 0;
+		if (r != 0)
+			return r;
+	}
+	return 0;
+}
+
+int fipc__entries_survey(int root, const char *file, uint64_t object, bool remove_dead, attachment_fn callback,
+			 void *context, struct survey *ret)
+{
+	char pids[PIDS_SIZE_MAX];
+	int fd, r;
+	DIR *dir;
+	*ret = (struct survey){0};
+	fipc__name_pids(pids, file);
+	fd = openat(root, pids, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	dir = fdopendir(fd);
+	if (!dir) {
+		r = -errno;
+		close(fd);
+		return r;
+	}
+	r = survey(dir, object, remove_dead, callback, context, ret);
+	closedir(dir);
+	return r;
+}
+
+int fipc__object_drop(int root, const char *file)
+{
+	char pids[PIDS_SIZE_MAX];
+	fipc__name_pids(pids, file);
+	unlinkat(root, pids, AT_REMOVEDIR); /* stays when those of an older object of this name are in it */
+	return unlinkat(root, file, 0) < 0 && errno != ENOENT ? -errno : 0;
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Who is attached to an object, and taking an object away. Used by those who open and close, and by collectors.
+ *
+ * <name>.<type>                                         the object
+ * <name>.<type>.pids/<pid>.<tracker inode>.<inode>      an entry: a hard link to the tracker of an attached process
+ *
+ * Attach, detach and collect happen under a lock on the object's file (flock), after a look that the name still leads to
+ * it. Whoever takes an object away first removes the dead entries, then the empty .pids, then the name. Killed after any
+ * of these steps: an object that nobody is attached to, found by the next open, the next collection, or by the inode in
+ * the dead process's tracker.
+ *
+ * A live entry keeps an object. So does anybody, tracked or not, in whatever PID namespace, who has it open or mapped:
+ * the kernel then refuses a write lease on it, and without that lease nothing is unlinked.
+ */
+#ifndef FIPC_ATTACH_H
+#define FIPC_ATTACH_H
+
+#include "tracker.h"
+
+#include <fipc/registry.h>
+#include <stdbool.h>
+#include <sys/stat.h>
+
+/* Lock an object's file, open in any mode. wait: for 5 s at most, for a reader may hold it for ever. 0 or -EBUSY. */
+int fipc__file_lock(int fd, bool wait);
+
+/* A little longer each time. False: the 5 s are over. */
+struct patience {
+	fipc_deadline until;
+	long sleep_ns;
+};
+bool fipc__be_patient(struct patience *p);
+
+/* Does the name lead to this file? */
+bool fipc__file_is_named(int at, const char *file, const struct stat *st);
+
+/*
+ * Does nobody but this descriptor have the file open or mapped? 0: nobody; nobody can open it either until the lease is
+ * ended or the descriptor closed. -EAGAIN: somebody. Others: this caller may not ask (-EACCES), or cannot.
+ */
+int fipc__file_lease(int fd);
+void fipc__file_end_lease(int fd);
+
+/* -ESTALE: this process's tracker has lost its name. */
+int fipc__entry_add(int root, const char *file, struct tracker *t, const struct stat *object);
+void fipc__entry_remove(int root, const char *file, struct tracker *t, uint64_t object);
+
+struct survey {
+	unsigned alive, dead, unknown; /* of the object asked for */
+	unsigned others;               /* entries that stay and belong to an object that the name led to before */
+	unsigned removed;
+};
+typedef int (*attachment_fn)(const struct fipc_attachment *a, void *context);
+
+/*
+ * Look at an object's entries. object: its inode. remove_dead: and take away those of dead processes, of any object.
+ * 0, -EACCES, ..., or what the callback (may be NULL) returned.
+ */
+int fipc__entries_survey(int root, const char *file, uint64_t object, bool remove_dead, attachment_fn callback,
+			 void *context, struct survey *ret);
+
+/* Take the object away: it is locked, named, leased, and its dead entries are removed. 0, -EACCES, -EPERM. */
+int fipc__object_drop(int root, const char *file);
+
+#endif

@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "futex.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static _Thread_local int interruptible;
+
+int fipc_set_interruptible(int on)
+{
+	int old = interruptible;
+	interruptible = on != 0;
+	return old;
+}
+
+static int futex(const void *w, int op, uint32_t value, uintptr_t argument, const void *w2, uint32_t value3)
+{
+	int saved = errno;
+	long r = syscall(SYS_futex, w, op, value, argument, w2, value3);
+	if (r < 0)
+		r = -errno;
+	errno = saved;
+	return (int)r;
+}
+
+static int flag(enum futex_scope scope)
+{
+	return scope == FUTEX_THIS_PROCESS ? FUTEX_PRIVATE_FLAG : 0;
+}
+
+int fipc__futex_wait(const void *w, uint32_t expected, fipc_deadline d, enum futex_scope scope)
+{
+	struct timespec until = {.tv_sec = d / 1000000000, .tv_nsec = d % 1000000000};
+	/* futex(2): a wait without a time-out is restarted after a handler with SA_RESTART, one with a time-out never. So
+	 * who wants to hear of signals always has one. */
+	const struct timespec *timeout = d == FIPC_FOREVER && !interruptible ? NULL : &until;
+	int r;
+	do
+		r = futex(w, FUTEX_WAIT_BITSET | flag(scope), expected, (uintptr_t)timeout, NULL,
+			  FUTEX_BITSET_MATCH_ANY);
+	while (r == -EINTR && !interruptible);
+	return r;
+}
+
+int fipc__futex_wake(const void *w, unsigned n, enum futex_scope scope)
+{
+	return futex(w, FUTEX_WAKE | flag(scope), n > INT_MAX ? INT_MAX : n, 0, NULL, 0);
+}
+
+void fipc__futex_clear_and_wake_all(void *w)
+{
+	futex(w, FUTEX_WAKE_OP, INT_MAX, 0, w, FUTEX_OP((FUTEX_OP_ANDN | FUTEX_OP_OPARG_SHIFT), 31, FUTEX_OP_CMP_EQ, 0));
+}
+
+int fipc__futex_sleepers(const void *w)
+{
+	/* Requeueing all from a word to itself moves nobody and returns how many there are. */
+	return futex(w, FUTEX_REQUEUE, 0, INT_MAX, w, 0);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The futex system call: the only place that knows its arguments, EINTR, and how time is said to the kernel. */
+#ifndef FIPC_FUTEX_H
+#define FIPC_FUTEX_H
+
+#include <fipc/base.h>
+#include <stdbool.h>
+
+enum futex_scope { FUTEX_SHARED, FUTEX_THIS_PROCESS };
+
+/* Sleep while *w is expected. 0 woken, -EAGAIN other value, -ETIMEDOUT, -EINTR (thread asked for it), -EFAULT. */
+int fipc__futex_wait(const void *w, uint32_t expected, fipc_deadline d, enum futex_scope scope);
+
+/* Wake up to n. The number woken, or -EFAULT. */
+int fipc__futex_wake(const void *w, unsigned n, enum futex_scope scope);
+
+/* Clear bit 31 of *w and wake all its sleepers, in one step of the kernel. */
+void fipc__futex_clear_and_wake_all(void *w);
+
+/* How many sleep on w at this moment; nothing changes. Works on read-only and on truncated mappings (-EFAULT). */
+int fipc__futex_sleepers(const void *w);
+
+#endif

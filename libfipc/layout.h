@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The bytes that processes share: mutexes, object files, trackers. Nothing else may know an offset, a bit or a magic.
+ * Whoever reads them has to remember that another process may have written anything.
+ *
+ * The lock word
+ *
+ *	bits     meaning              set by                                cleared by
+ *	0..29    TID of the owner,    whoever acquires (CAS)                unlock (subtracts its TID); kernel, at
+ *	         0: free                                                    the owner's death
+ *	30       OWNER_DIED: the      kernel, at the owner's death;         whoever acquires
+ *	         last owner died      a thread that exits holding
+ *	31       WAITERS: somebody    a locker, before it sleeps;           the unlock that found nobody to wake,
+ *	         may be asleep        kept by unlock, acquire and death     together with waking all (one kernel step)
+ *
+ * WAITERS may be stale in one direction: set with nobody asleep (it costs one unlock a system call). Clear with somebody
+ * asleep cannot be: sleeping needs FUTEX_WAIT on a value that has the bit, and the bit goes only in a step that wakes
+ * all. Nobody sleeps on a word whose TID part is 0.
+ *
+ * The state word: written by the owner alone, while it holds the lock word; after the owner's death it stands as the
+ * dead left it. Not-recoverable is said here and not in the lock word, which has to keep TID 0 for the kernel to pass a
+ * killed waiter's wake-up on.
+ */
+#ifndef FIPC_LAYOUT_H
+#define FIPC_LAYOUT_H
+
+#include <assert.h>
+#include <fipc/mutex.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if UINTPTR_MAX != UINT64_MAX || __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "fipc: peers have 64-bit pointers and are little-endian"
+#endif
+
+#define FIPC__ABI 1
+
+/* ---- a mutex: 64 bytes ---- */
+
+#define WORD_TID UINT32_C(0x3fffffff)
+#define WORD_OWNER_DIED UINT32_C(0x40000000)
+#define WORD_WAITERS UINT32_C(0x80000000)
+
+#define MUTEX_MAGIC UINT32_C(0x63706966)     /* "fipc" */
+#define VIEW_MAGIC UINT32_C(0x76706966)      /* "fipv": not a mutex but a process's read-only view of one */
+#define KIND_MUSL_SHARED UINT32_C(0x80)      /* where musl looks for "process-shared" when it walks a list */
+#define KIND_CLASS_MUTEX UINT32_C(1)
+#define KIND_PRIVATE UINT32_C(0x01000000)
+#define KIND_TIMESTAMPS UINT32_C(0x02000000)
+#define KIND_FLAGS (KIND_PRIVATE | KIND_TIMESTAMPS)
+#define KIND_MUTEX (KIND_MUSL_SHARED | FIPC__ABI << 8 | KIND_CLASS_MUTEX << 16)
+
+enum { STATE_CONSISTENT, STATE_RECOVERING, STATE_NOT_RECOVERABLE };
+
+/*
+ * Where libc keeps its links: it decides the distance between a node's `next` and the lock word: 32 (glibc) or 28
+ * (musl). `prev` would be before it, but none of our nodes is ever a neighbour of one of libc's, so only `next` is used;
+ * it is written, never read, by its owner, and read by the kernel when the owner dies.
+ */
+struct mutex {
+	_Atomic uint32_t magic; /* set last by init */
+	_Atomic uint32_t kind;
+	_Atomic uint32_t word;
+	_Atomic uint32_t musl_waiters; /* always 0 */
+	_Atomic uint32_t state;
+	_Atomic uint32_t pidns; /* PID namespace in which TIDs mean something: its inode */
+	_Atomic uint32_t owner_deaths, contended;
+	_Atomic uint32_t features; /* that older libraries may ignore; none yet */
+	unsigned char link[12];
+	_Atomic uint32_t acquisitions, owner_pid;
+	_Atomic uint64_t acquired_ns;
+} __attribute__((may_alias));
+
+#define LINK_GLIBC (-32)
+#define LINK_MUSL (-28)
+
+static_assert(sizeof(struct mutex) == sizeof(fipc_mutex) && sizeof(fipc_mutex) == 64, "a mutex is 64 bytes");
+static_assert(offsetof(struct mutex, word) == 8, "word");
+static_assert(offsetof(struct mutex, word) - LINK_MUSL == offsetof(struct mutex, link), "musl's next");
+static_assert(offsetof(struct mutex, word) - LINK_GLIBC + sizeof(void *) == offsetof(struct mutex, link) + 12,
+	      "glibc's next");
+static_assert(offsetof(struct mutex, kind) == offsetof(struct mutex, word) - 4, "musl's type");
+
+static inline struct mutex *mutex_of(fipc_mutex *m)
+{
+	return (struct mutex *)(void *)m;
+}
+
+/* ---- the file of a named object: this header, then the primitive ---- */
+
+#define HEADER_MAGIC UINT64_C(0x0a6a626f63706966) /* "fipcobj\n" */
+
+struct object_header {
+	uint64_t magic;
+	uint32_t abi, type;
+	uint32_t flags; /* FIPC_PERSIST, FIPC_TIMESTAMPS */
+	int32_t creator;
+	uint64_t pidns;
+	int64_t created_ns;
+	uint32_t incompatible, compatible; /* features; an unknown incompatible one is -ENOTSUP */
+	uint64_t reserved[2];
+};
+static_assert(sizeof(struct object_header) == 64, "header");
+
+/* ---- a tracker: one page; text for people, then the inodes of the objects that its process is attached to ---- */
+
+/*
+ * The inodes are a hint that spares a search, no more: written before an entry is linked, cleared after it is gone, by
+ * the process itself alone. What is true is said by the entries (hard links) and their number (st_nlink).
+ */
+#define TRACKER_TEXT 512
+#define TRACKER_HINTS ((4096 - TRACKER_TEXT) / 8)
+
+struct tracker_page {
+	char text[TRACKER_TEXT];
+	_Atomic uint64_t hints[TRACKER_HINTS];
+};
+static_assert(sizeof(struct tracker_page) == 4096, "tracker");
+
+#endif

@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The robust mutex. Bits and their rules: layout.h; the list: robust.h.
+ *
+ * A thread is killed (crash list):
+ *
+ *	in lock, before the CAS          pending is set, TID part 0 or another's. If 0 the kernel wakes the next sleeper:
+ *	                                 a wake-up that the dead had been given is passed on. If another's, that one's
+ *	                                 unlock wakes, because WAITERS was kept.
+ *	in lock, after the CAS           the word carries its TID: the kernel makes it OWNER_DIED (keeping WAITERS) and
+ *	                                 wakes one; by pending, or by the list.
+ *	inside                           the same, by the list. The state word stays: a death while RECOVERING is a death.
+ *	in unlock, before the subtract   the same, by pending or the list. If the state was already set NOT_RECOVERABLE, the
+ *	                                 next owner finds that.
+ *	in unlock, after it, before the  pending is set, TID part 0: the kernel wakes one. If another has acquired meanwhile
+ *	wake                             it kept WAITERS, and its unlock wakes.
+ *	between the wake of nobody and   WAITERS stays set with nobody asleep, or with a sleeper that came since and whom the
+ *	the clearing                     next unlock wakes. TID part 0 and a sleeper cannot be: nobody sleeps on a free word.
+ */
+#include "mutex.h"
+
+#include "fork.h"
+#include "futex.h"
+#include "handle.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SPINS 100 /* then sleep: to wake an idle virtual core costs as much as a hundred spins many times over */
+
+static void spin_pause(void)
+{
+#if defined(__x86_64__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+static unsigned spin_limit(void)
+{
+	static _Atomic int processors; /* relaxed: a number that every thread would find the same */
+	int n = atomic_load_explicit(&processors, memory_order_relaxed);
+	if (n == 0) {
+		n = (int)sysconf(_SC_NPROCESSORS_ONLN);
+		atomic_store_explicit(&processors, n, memory_order_relaxed);
+	}
+	return n > 1 ? SPINS : 0;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* A count that only the owner writes; relaxed: others read it for people. */
+static void count(_Atomic uint32_t *counter)
+{
+	atomic_store_explicit(counter, atomic_load_explicit(counter, memory_order_relaxed) + 1, memory_order_relaxed);
+}
+
+/* ---- what kind of memory is this ---- */
+
+/* relaxed: stands from before the magic is published */
+static inline uint32_t kind_of(const struct mutex *m)
+{
+	return atomic_load_explicit(&m->kind, memory_order_relaxed);
+}
+
+int fipc__mutex_check(const struct mutex *m)
+{
+	/* acquire; pairs with the release of publish(): who sees the magic sees the rest */
+	uint32_t magic = atomic_load_explicit(&m->magic, memory_order_acquire);
+	if (magic != MUTEX_MAGIC || (kind_of(m) & 0xff00ff) != (KIND_MUTEX & 0xff00ff))
+		return -EINVAL;
+	return (kind_of(m) & ~KIND_FLAGS) == KIND_MUTEX ? 0 : -ENOTSUP;
+}
+
+/* The same of what a caller gave us, which may be the read-only view of a mutex. */
+static int check_given(const struct mutex *m)
+{
+	int r = fipc__mutex_check(m);
+	return r == -EINVAL && fipc__handle_is_view(m) ? -EACCES : r;
+}
+
+/* May this thread, made ready, lock it? */
+static int usable(struct thread *t, struct mutex *m)
+{
+	int r = check_given(m);
+	if (r < 0)
+		return r;
+	if (atomic_load_explicit(&m->pidns, memory_order_relaxed) == t->pidns)
+		return 0;
+	if (!(kind_of(m) & KIND_PRIVATE))
+		return -EXDEV;
+	/* Static memory does not know its namespace, and a child's copy knows the parent's. */
+	atomic_store_explicit(&m->pidns, t->pidns, memory_order_relaxed);
+	return 0;
+}
+
+static uint32_t kind_for(unsigned flags)
+{
+	return KIND_MUTEX | (flags & FIPC_PRIVATE ? KIND_PRIVATE : 0) | (flags & FIPC_TIMESTAMPS ? KIND_TIMESTAMPS : 0);
+}
+
+static void fill(struct mutex *m, unsigned flags)
+{
+	m->kind = kind_for(flags);
+	m->musl_waiters = 0;
+	m->features = 0;
+	m->state = STATE_CONSISTENT;
+	m->pidns = fipc__process_pidns();
+	m->owner_deaths = m->contended = m->acquisitions = m->owner_pid = 0;
+	m->acquired_ns = 0;
+}
+
+static void publish(struct mutex *m)
+{
+	/* release; pairs with the acquire in fipc__mutex_check */
+	atomic_store_explicit(&m->magic, MUTEX_MAGIC, memory_order_release);
+}
+
+void fipc__mutex_image(struct mutex *m, unsigned flags)
+{
+	memset(m, 0, sizeof(*m));
+	fill(m, flags);
+	publish(m);
+}
+
+/* ---- the lock word ---- */
+
+/* Have the word, or not: 0, FIPC_OWNER_DIED, or an error. Pending is set. */
+static int acquire(struct thread *t, struct mutex *m, fipc_deadline d, bool *ret_waited)
+{
+	unsigned spins = spin_limit();
+	uint32_t v = atomic_load_explicit(&m->word, memory_order_relaxed);
+	for (;;) {
+		int r;
+		if ((v & WORD_TID) == 0) {
+			/* acquire; pairs with the release in unlock. Whoever acquires keeps WAITERS. */
+			if (atomic_compare_exchange_strong_explicit(&m->word, &v, t->tid | (v & WORD_WAITERS),
+								    memory_order_acquire, memory_order_relaxed))
+				return v & WORD_OWNER_DIED ? FIPC_OWNER_DIED : 0;
+			continue;
+		}
+		if ((v & WORD_TID) == t->tid)
+			return -EDEADLK; /* through another mapping too: within one PID namespace the TID is ours alone */
+		if (d <= FIPC_NOW)
+			return -EBUSY;
+		*ret_waited = true;
+		if (spins > 0) {
+			spins--;
+			spin_pause();
+			v = atomic_load_explicit(&m->word, memory_order_relaxed);
+			continue;
+		}
+		/* relaxed: orders nothing, the kernel compares the word again under its own lock */
+		if (!(v & WORD_WAITERS) &&
+		    !atomic_compare_exchange_strong_explicit(&m->word, &v, v | WORD_WAITERS, memory_order_relaxed,
+							     memory_order_relaxed))
+			continue;
+		r = fipc__futex_wait(&m->word, v | WORD_WAITERS, d, FUTEX_SHARED);
+		if (r < 0 && r != -EAGAIN)
+			return r; /* it was not woken: a wake-up and a time-out at once are a wake-up */
+		v = atomic_load_explicit(&m->word, memory_order_relaxed);
+	}
+}
+
+static __attribute__((noinline, cold)) void wake(struct mutex *m)
+{
+	/* Always shared: the kernel's own wake-ups, at a death, reach no private waiter. */
+	if (fipc__futex_wake(&m->word, 1, FUTEX_SHARED) == 0)
+		fipc__futex_clear_and_wake_all(&m->word);
+}
+
+/* Release a word that carries our TID, leaving `left` (0 or OWNER_DIED) and WAITERS. False: somebody had overwritten it. */
+static bool release(struct thread *t, struct mutex *m, uint32_t left)
+{
+	uint32_t v = atomic_load_explicit(&m->word, memory_order_relaxed);
+	do
+		if ((v & WORD_TID) != t->tid)
+			return false;
+	/* release; pairs with the acquire in acquire() */
+	while (!atomic_compare_exchange_weak_explicit(&m->word, &v, (v & WORD_WAITERS) | left, memory_order_release,
+						      memory_order_relaxed));
+	if (v & WORD_WAITERS)
+		wake(m);
+	return true;
+}
+
+/* Take it off the list and release it. */
+static bool let_go(struct thread *t, struct mutex *m, void **at, uint32_t left)
+{
+	bool ours;
+	set_pending(t, *at);
+	remove_held(t, at);
+	ours = release(t, m, left);
+	set_pending(t, NULL);
+	return ours;
+}
+
+void fipc__mutex_abandon(struct thread *t, struct mutex *m)
+{
+	let_go(t, m, t->top, WORD_OWNER_DIED);
+}
+
+/* ---- lock ---- */
+
+static void note_acquisition(struct mutex *m)
+{
+	count(&m->acquisitions);
+	atomic_store_explicit(&m->owner_pid, (uint32_t)getpid(), memory_order_relaxed);
+	if (kind_of(m) & KIND_TIMESTAMPS)
+		atomic_store_explicit(&m->acquired_ns, now_ns(), memory_order_relaxed);
+}
+
+/* The word is ours and the list says so: look at what we got. died: what acquire said. */
+static int entered(struct thread *t, struct mutex *m, int died)
+{
+	uint32_t state = atomic_load_explicit(&m->state, memory_order_relaxed); /* written under the lock only */
+	int r = fipc__mutex_check(m);
+	if (r == 0 && state == STATE_NOT_RECOVERABLE)
+		r = -ENOTRECOVERABLE;
+	if (r < 0) {
+		let_go(t, m, t->top, 0); /* and the next one finds the same */
+		return r;
+	}
+	note_acquisition(m);
+	if (died || state != STATE_CONSISTENT) {
+		atomic_store_explicit(&m->state, STATE_RECOVERING, memory_order_relaxed);
+		count(&m->owner_deaths);
+		return FIPC_OWNER_DIED;
+	}
+	return 0;
+}
+
+/* Have the word and be on record for it, whatever the memory around it says. As acquire, and -EAGAIN. */
+static int take(struct thread *t, struct mutex *m, fipc_deadline d, bool *ret_waited)
+{
+	void *node = node_of(t, m);
+	int r;
+	if (find_held(t, node))
+		return -EDEADLK;
+	if (t->top == t->limit)
+		return -EAGAIN;
+	set_pending(t, node);
+	r = acquire(t, m, d, ret_waited);
+	if (r >= 0)
+		push_held(t, node);
+	set_pending(t, NULL);
+	return r;
+}
+
+static __attribute__((noinline)) int lock_slowly(struct mutex *m, fipc_deadline d)
+{
+	bool waited = false;
+	struct thread *t;
+	int r = fipc__robust_enter();
+	if (r < 0)
+		return r;
+	t = fipc__self;
+	r = usable(t, m);
+	if (r == 0)
+		r = take(t, m, d, &waited);
+	if (r < 0)
+		return r;
+	r = entered(t, m, r);
+	if (r >= 0 && waited)
+		count(&m->contended);
+	return r;
+}
+
+/* The whole header in one comparison; private or not makes no difference. */
+static inline bool plain(const struct mutex *m)
+{
+	return atomic_load_explicit(&m->magic, memory_order_relaxed) == MUTEX_MAGIC &&
+	       (kind_of(m) & ~KIND_PRIVATE) == KIND_MUTEX;
+}
+
+/* No system call, no clock: a plain mutex that is free, and a thread that is ready. Else the slow way does it all. */
+static inline int lock(struct mutex *m, fipc_deadline d)
+{
+	struct thread *t = fipc__self;
+	uint32_t expected = 0;
+	void *node;
+	if (__builtin_expect(!plain(m) || atomic_load_explicit(&m->pidns, memory_order_relaxed) != t->pidns ||
+				     t->top == t->limit,
+			     0))
+		return lock_slowly(m, d);
+	node = node_of(t, m);
+	set_pending(t, node);
+	/* acquire; pairs with the release in unlock */
+	if (__builtin_expect(!atomic_compare_exchange_strong_explicit(&m->word, &expected, t->tid, memory_order_acquire,
+								      memory_order_relaxed),
+			     0)) {
+		set_pending(t, NULL);
+		return lock_slowly(m, d);
+	}
+	push_held(t, node);
+	set_pending(t, NULL);
+	if (__builtin_expect(atomic_load_explicit(&m->state, memory_order_relaxed) != STATE_CONSISTENT || !plain(m), 0))
+		return entered(t, m, 0);
+	count(&m->acquisitions);
+	atomic_store_explicit(&m->owner_pid, t->pid, memory_order_relaxed);
+	return 0;
+}
+
+int fipc_mutex_lock(fipc_mutex *m)
+{
+	return lock(mutex_of(m), FIPC_FOREVER);
+}
+
+int fipc_mutex_trylock(fipc_mutex *m)
+{
+	return lock(mutex_of(m), FIPC_NOW);
+}
+
+int fipc_mutex_lock_until(fipc_mutex *m, fipc_deadline d)
+{
+	return lock(mutex_of(m), d);
+}
+
+/* ---- unlock ---- */
+
+static __attribute__((noinline)) int unlock_slowly(struct mutex *m)
+{
+	struct thread *t = fipc__self;
+	void **at = find_held(t, node_of(t, m));
+	if (!at) {
+		int r = check_given(m);
+		return r < 0 ? r : -EPERM;
+	}
+	if (atomic_load_explicit(&m->state, memory_order_relaxed) == STATE_RECOVERING)
+		atomic_store_explicit(&m->state, STATE_NOT_RECOVERABLE, memory_order_relaxed);
+	return let_go(t, m, at, 0) ? 0 : -EINVAL;
+}
+
+/* The subtraction did not leave 0: sleepers to wake, or, if the word was not ours, somebody's scribble. */
+static __attribute__((noinline, cold)) int unlock_odd(struct thread *t, struct mutex *m, uint32_t old)
+{
+	int r = 0;
+	if ((old & WORD_TID) == t->tid) {
+		wake(m);
+	} else {
+		atomic_fetch_add_explicit(&m->word, t->tid, memory_order_relaxed);
+		r = -EINVAL;
+	}
+	set_pending(t, NULL);
+	return r;
+}
+
+int fipc_mutex_unlock(fipc_mutex *public)
+{
+	struct mutex *m = mutex_of(public);
+	struct thread *t = fipc__self;
+	void *node = node_of(t, m);
+	uint32_t old;
+	if (__builtin_expect(!t->top || *t->top != node ||
+				     atomic_load_explicit(&m->state, memory_order_relaxed) != STATE_CONSISTENT,
+			     0))
+		return unlock_slowly(m);
+	set_pending(t, node);
+	pop_held(t);
+	/* release; pairs with the acquire in lock and acquire(). WAITERS stays. */
+	old = atomic_fetch_sub_explicit(&m->word, t->tid, memory_order_release);
+	if (__builtin_expect(old != t->tid, 0))
+		return unlock_odd(t, m, old);
+	set_pending(t, NULL);
+	return 0;
+}
+
+int fipc_mutex_consistent(fipc_mutex *public)
+{
+	struct mutex *m = mutex_of(public);
+	struct thread *t = fipc__self;
+	if (!find_held(t, node_of(t, m)) ||
+	    atomic_load_explicit(&m->state, memory_order_relaxed) != STATE_RECOVERING)
+		return -EINVAL;
+	atomic_store_explicit(&m->state, STATE_CONSISTENT, memory_order_relaxed); /* published by the unlock */
+	return 0;
+}
+
+/* ---- in place ---- */
+
+static bool misaligned(const fipc_mutex *m)
+{
+	return !m || (uintptr_t)m % sizeof(uint64_t) != 0;
+}
+
+int fipc_mutex_init(fipc_mutex *public, unsigned flags)
+{
+	struct mutex *m = mutex_of(public);
+	int r;
+	if (misaligned(public) || flags & ~(unsigned)(FIPC_PRIVATE | FIPC_TIMESTAMPS))
+		return -EINVAL;
+	r = fipc__robust_enter();
+	if (r < 0)
+		return r;
+	fipc__mutex_image(m, flags);
+	return 0;
+}
+
+/* Zeros, or what a killed maker left: the lock word and the links are anything, the rest as fill() would have it. */
+static bool unmade(const struct mutex *m)
+{
+	return m->magic == 0 && (kind_of(m) == 0 || (kind_of(m) & ~KIND_FLAGS) == KIND_MUTEX) &&
+	       m->musl_waiters == 0 && m->state == 0 && m->owner_deaths == 0 && m->contended == 0 && m->features == 0 &&
+	       m->acquisitions == 0 && m->owner_pid == 0 && m->acquired_ns == 0;
+}
+
+/*
+ * Zeroed memory is a free lock word, so whoever wants to make the mutex takes it, robustly, before there is a mutex.
+ * Killed meanwhile: OWNER_DIED stands in the word, the magic is still 0, and the next one to take it makes it anew.
+ * Had it been made, and locked by its users, before we got the word, then a death is theirs, and is left to be told.
+ */
+static int make_in_place(struct thread *t, struct mutex *m, unsigned flags)
+{
+	bool waited, made = false;
+	int r = take(t, m, FIPC_FOREVER, &waited);
+	if (r < 0)
+		return r;
+	if (unmade(m)) {
+		fill(m, flags);
+		publish(m);
+		made = true;
+	}
+	let_go(t, m, t->top, made || r == 0 ? 0 : WORD_OWNER_DIED);
+	return made ? FIPC_CREATED : usable(t, m);
+}
+
+int fipc_mutex_attach(fipc_mutex *public, unsigned flags)
+{
+	struct mutex *m = mutex_of(public);
+	int r;
+	if (misaligned(public) || flags & ~(unsigned)FIPC_TIMESTAMPS)
+		return -EINVAL;
+	r = fipc__robust_enter();
+	if (r < 0)
+		return r;
+	if (unmade(m))
+		return make_in_place(fipc__self, m, flags);
+	return usable(fipc__self, m);
+}
+
+/* Killed before the magic goes: a mutex whose owner died, or a free one that has forgotten its counts. */
+int fipc_mutex_destroy(fipc_mutex *public)
+{
+	struct mutex *m = mutex_of(public);
+	bool waited;
+	int r;
+	if (misaligned(public))
+		return -EINVAL;
+	r = fipc__robust_enter();
+	if (r == 0)
+		r = usable(fipc__self, m);
+	if (r == 0 && fipc__handle_is_named(public))
+		r = -EINVAL;
+	if (r == 0 && fipc__futex_sleepers(&m->word) > 0)
+		r = -EBUSY;
+	if (r == 0)
+		r = take(fipc__self, m, FIPC_NOW, &waited);
+	if (r < 0)
+		return r == -EDEADLK ? -EBUSY : r;
+	fill(m, 0);
+	/* Who came to wait since will have the word, and find no mutex. release; pairs with fipc__mutex_check. */
+	atomic_store_explicit(&m->magic, 0, memory_order_release);
+	let_go(fipc__self, m, fipc__self->top, 0);
+	return 0;
+}
+
+/* ---- looking ---- */
+
+static uint32_t state_of(uint32_t word, uint32_t state)
+{
+	if (state == STATE_NOT_RECOVERABLE)
+		return FIPC_MUTEX_NOT_RECOVERABLE;
+	if ((word & WORD_TID) != 0)
+		return state == STATE_RECOVERING ? FIPC_MUTEX_RECOVERING : FIPC_MUTEX_HELD;
+	return word & WORD_OWNER_DIED || state == STATE_RECOVERING ? FIPC_MUTEX_DIED : FIPC_MUTEX_FREE;
+}
+
+int fipc__mutex_describe(const struct mutex *m, struct fipc_mutex_info *ret)
+{
+	/* relaxed throughout: a snapshot of words that change, for people */
+	uint32_t word = atomic_load_explicit(&m->word, memory_order_relaxed);
+	int r = fipc__mutex_check(m);
+	if (r < 0)
+		return r;
+	*ret = (struct fipc_mutex_info){
+		.size = sizeof(*ret),
+		.state = state_of(word, atomic_load_explicit(&m->state, memory_order_relaxed)),
+		.owner_tid = word & WORD_TID,
+		.owner_deaths = atomic_load_explicit(&m->owner_deaths, memory_order_relaxed),
+		.contended = atomic_load_explicit(&m->contended, memory_order_relaxed),
+		.acquisitions = atomic_load_explicit(&m->acquisitions, memory_order_relaxed),
+		.acquired_ns = atomic_load_explicit(&m->acquired_ns, memory_order_relaxed),
+	};
+	if (ret->owner_tid)
+		ret->owner_pid = atomic_load_explicit(&m->owner_pid, memory_order_relaxed);
+	return 0;
+}
+
+int fipc_mutex_info(const fipc_mutex *public, struct fipc_mutex_info *ret, size_t size)
+{
+	const struct mutex *m = fipc__handle_behind_view(public);
+	struct fipc_mutex_info info;
+	int r, sleepers;
+	if (misaligned(public) || size < 2 * sizeof(uint32_t))
+		return -EINVAL;
+	r = fipc__mutex_describe(m, &info);
+	if (r < 0)
+		return r;
+	sleepers = fipc__futex_sleepers(&m->word);
+	info.waiters = sleepers > 0 ? (uint32_t)sleepers : 0;
+	if (info.size > size)
+		info.size = (uint32_t)size;
+	memcpy(ret, &info, info.size);
+	return 0;
+}
+
+/* ---- closing ---- */
+
+bool fipc__mutex_held_here(const struct mutex *m)
+{
+	uint32_t tid = atomic_load_explicit(&m->word, memory_order_relaxed) & WORD_TID;
+	/* tgkill(2) with signal 0: is it a thread of this process? Told by the kernel, not by what the object says. */
+	return tid != 0 && atomic_load_explicit(&m->pidns, memory_order_relaxed) == fipc__process_pidns() &&
+	       syscall(SYS_tgkill, getpid(), (pid_t)tid, 0) == 0;
+}

@@ -1,0 +1,128 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "name.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PIDS ".pids"
+#define PYTHON "__pyfastipc_"
+#define ALPHABET "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+
+static const char *const types[] = {[FIPC_TYPE_MUTEX] = "mutex"};
+
+const char *fipc_type_name(enum fipc_type type)
+{
+	return (size_t)type < sizeof(types) / sizeof(*types) ? types[type] : NULL;
+}
+
+int fipc_type_from_name(const char *name)
+{
+	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++)
+		if (types[i] && strcmp(types[i], name) == 0)
+			return (int)i;
+	return -EINVAL;
+}
+
+static bool good(const char *name, size_t length)
+{
+	return length >= 1 && length <= NAME_LONGEST && *name != '.' && strspn(name, ALPHABET) >= length &&
+	       strncmp(name, PYTHON, strlen(PYTHON)) != 0;
+}
+
+int fipc__name_parse(const char *name, char ret[NAME_LONGEST + 1])
+{
+	size_t length;
+	if (*name == '/')
+		name++;
+	length = strnlen(name, NAME_LONGEST + 1);
+	if (!good(name, length))
+		return -EINVAL;
+	memcpy(ret, name, length + 1);
+	return 0;
+}
+
+static uint64_t random_number(void)
+{
+	uint64_t n;
+	struct timespec now;
+	if (getrandom(&n, sizeof(n), GRND_NONBLOCK) == (ssize_t)sizeof(n))
+		return n;
+	/* Early at boot. It need not be a secret: a name that is taken is tried again. */
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_nsec << 32 ^ (uint64_t)now.tv_sec << 16 ^ (uint64_t)getpid();
+}
+
+void fipc__name_random(char ret[NAME_LONGEST + 1])
+{
+	snprintf(ret, NAME_LONGEST + 1, "fipc-%016" PRIx64, random_number());
+}
+
+void fipc__name_unfinished(char ret[64])
+{
+	snprintf(ret, 64, UNFINISHED "%d-%016" PRIx64, (int)getpid(), random_number());
+}
+
+void fipc__name_file(char ret[FILE_SIZE_MAX], const char *name, enum fipc_type type)
+{
+	snprintf(ret, FILE_SIZE_MAX, "%.*s.%s", NAME_LONGEST, name, fipc_type_name(type));
+}
+
+void fipc__name_pids(char ret[PIDS_SIZE_MAX], const char *file)
+{
+	snprintf(ret, PIDS_SIZE_MAX, "%.*s" PIDS, FILE_SIZE_MAX - 1, file);
+}
+
+void fipc__name_entry(char ret[ENTRY_SIZE_MAX], const char *file, uint64_t tracker, uint64_t object)
+{
+	snprintf(ret, ENTRY_SIZE_MAX, "%.*s" PIDS "/%d.%" PRIu64 ".%" PRIu64, FILE_SIZE_MAX - 1, file, (int)getpid(),
+		 tracker, object);
+}
+
+int fipc__name_of_file(const char *file, size_t *ret_length)
+{
+	const char *dot = strrchr(file, '.');
+	int type = dot ? fipc_type_from_name(dot + 1) : -EINVAL;
+	if (type < 0 || !good(file, (size_t)(dot - file)))
+		return -EINVAL;
+	*ret_length = (size_t)(dot - file);
+	return type;
+}
+
+bool fipc__name_is_pids(const char *file, size_t *ret_length)
+{
+	size_t length = strlen(file);
+	if (length <= strlen(PIDS) || strcmp(file + length - strlen(PIDS), PIDS) != 0)
+		return false;
+	*ret_length = length - strlen(PIDS);
+	return true;
+}
+
+/* Digits up to `end`; moves *at behind it. */
+static bool number(const char **at, char end, uint64_t *ret)
+{
+	char *stop;
+	if (**at < '0' || **at > '9')
+		return false;
+	errno = 0;
+	*ret = strtoull(*at, &stop, 10);
+	if (errno || *stop != end)
+		return false;
+	*at = stop + 1;
+	return true;
+}
+
+bool fipc__name_of_entry(const char *entry, int32_t *ret_pid, uint64_t *ret_tracker, uint64_t *ret_object)
+{
+	uint64_t pid;
+	if (!number(&entry, '.', &pid) || pid > INT32_MAX || !number(&entry, '.', ret_tracker) ||
+	    !number(&entry, '\0', ret_object))
+		return false;
+	*ret_pid = (int32_t)pid;
+	return true;
+}

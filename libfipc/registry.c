@@ -1,0 +1,588 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <fipc/registry.h>
+
+#include "attach.h"
+#include "futex.h"
+#include "mutex.h"
+#include "name.h"
+#include "object.h"
+#include "root.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+struct fipc_registry {
+	int root;
+	bool explicitly;
+	char path[];
+};
+
+/* ---- words ---- */
+
+const char *fipc_life_name(enum fipc_life life)
+{
+	return life == FIPC_ALIVE ? "alive" : life == FIPC_DEAD ? "dead" : "unknown";
+}
+
+static const struct {
+	bool takes;
+	const char *name, *text;
+} reasons[] = {
+	[FIPC_KEEP_ATTACHED] = {false, "attached", "a live process has it"},
+	[FIPC_KEEP_PERSISTENT] = {false, "persistent", "it was made to persist"},
+	[FIPC_KEEP_UNKNOWN] = {false, "unknown", "whether a process that is attached lives cannot be told"},
+	[FIPC_KEEP_UNTRACKED] = {false, "untracked", "a process that left no entry has it open or mapped"},
+	[FIPC_KEEP_BUSY] = {false, "busy", "it is being opened or closed at this moment"},
+	[FIPC_KEEP_NOT_PERMITTED] = {false, "not-permitted", "only its owner or root can tell, or take it away"},
+	[FIPC_KEEP_DAMAGED] = {false, "damaged", "it is no object of this version of fipc"},
+	[FIPC_KEEP_FAILED] = {false, "failed", "the system refused"},
+	[FIPC_TAKE_UNUSED] = {true, "unused", "nobody is attached"},
+	[FIPC_TAKE_ORPHAN] = {true, "orphan", "its name is gone, and who was attached is dead"},
+	[FIPC_TAKE_UNFINISHED] = {true, "unfinished", "whoever was making it is dead"},
+};
+
+int fipc_reason_takes(enum fipc_reason reason)
+{
+	return reasons[reason].takes;
+}
+
+const char *fipc_reason_name(enum fipc_reason reason)
+{
+	return reasons[reason].name;
+}
+
+const char *fipc_reason_text(enum fipc_reason reason)
+{
+	return reasons[reason].text;
+}
+
+/* ---- open, close ---- */
+
+int fipc_registry_open(fipc_registry **ret, const char *dir, unsigned flags)
+{
+	struct root_choice choice = {dir, true};
+	fipc_registry *r;
+	int fd, error = flags & ~(unsigned)FIPC_CREATE ? -EINVAL : 0;
+	if (error == 0)
+		error = dir ? fipc__root_check_path(dir) : fipc__root_choose(&choice);
+	if (error < 0)
+		return error;
+	fd = fipc__root_open(&choice, (flags & FIPC_CREATE) != 0);
+	if (fd < 0)
+		return fd;
+	r = malloc(sizeof(*r) + strlen(choice.path) + 1);
+	if (!r) {
+		close(fd);
+		return -ENOMEM;
+	}
+	r->root = fd;
+	r->explicitly = choice.explicitly;
+	strcpy(r->path, choice.path);
+	*ret = r;
+	return 0;
+}
+
+void fipc_registry_close(fipc_registry *r)
+{
+	if (!r)
+		return;
+	close(r->root);
+	free(r);
+}
+
+const char *fipc_registry_dir(const fipc_registry *r)
+{
+	return r->path;
+}
+
+/* ---- lists that grow ---- */
+
+struct attachments {
+	struct fipc_attachment *items;
+	unsigned n, room;
+};
+
+static int remember(const struct fipc_attachment *a, void *context)
+{
+	struct attachments *list = context;
+	if (list->n == list->room) {
+		unsigned room = list->room ? 2 * list->room : 16;
+		void *p = realloc(list->items, room * sizeof(*list->items));
+		if (!p)
+			return -ENOMEM;
+		list->items = p;
+		list->room = room;
+	}
+	list->items[list->n++] = *a;
+	return 0;
+}
+
+struct found { /* a name in the directory that is worth a look */
+	char *file;
+	bool unfinished;
+};
+
+struct names {
+	struct found *items;
+	size_t n, room;
+};
+
+static void forget_names(struct names *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		free(list->items[i].file);
+	free(list->items);
+}
+
+static int add_name(struct names *list, const char *file, size_t length, bool unfinished)
+{
+	char *copy;
+	if (list->n == list->room) {
+		size_t room = list->room ? 2 * list->room : 64;
+		void *p = realloc(list->items, room * sizeof(*list->items));
+		if (!p)
+			return -ENOMEM;
+		list->items = p;
+		list->room = room;
+	}
+	copy = strndup(file, length);
+	if (!copy)
+		return -ENOMEM;
+	list->items[list->n++] = (struct found){copy, unfinished};
+	return 0;
+}
+
+/* ---- one object ---- */
+
+struct walk {
+	fipc_registry *r;
+	bool collect;
+	const struct fipc_filter *filter;
+	fipc_object_fn callback;
+	void *context;
+	struct attachments attachments;
+};
+
+/* Look inside a mutex, without touching its memory: its file may be truncated at any moment. */
+static void look_inside(int fd, const struct mutex *m, struct fipc_object *o, bool wake)
+{
+	int sleepers;
+	char *p;
+	o->error = fipc__mutex_describe(m, &o->mutex);
+	if (o->error < 0 || !(atomic_load_explicit(&m->word, memory_order_relaxed) & WORD_WAITERS))
+		return;
+	p = mmap(NULL, OBJECT_OFFSET + sizeof(*m), PROT_READ, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		return;
+	p += OBJECT_OFFSET + offsetof(struct mutex, word);
+	sleepers = fipc__futex_sleepers(p);
+	o->mutex.waiters = sleepers > 0 ? (uint32_t)sleepers : 0;
+	if (wake) /* one of the dead may have been woken and not passed it on; who is woken for nothing sleeps again */
+		fipc__futex_wake(p, INT_MAX, FUTEX_SHARED);
+	munmap(p - OBJECT_OFFSET - offsetof(struct mutex, word), OBJECT_OFFSET + sizeof(*m));
+}
+
+static void read_object(int fd, struct fipc_object *o)
+{
+	struct {
+		struct object_header header;
+		struct mutex mutex;
+	} image;
+	ssize_t n = pread(fd, &image, sizeof(image), 0);
+	o->error = n < 0 ? -errno : n < (ssize_t)sizeof(image) ? -EINVAL : fipc__header_check(&image.header, o->type);
+	if (o->error < 0)
+		return;
+	o->flags = image.header.flags;
+	o->creator = image.header.creator;
+	o->pidns = image.header.pidns;
+	o->created_ns = image.header.created_ns;
+	look_inside(fd, &image.mutex, o, o->entries_removed > 0 && o->n_alive > 0);
+}
+
+static void note_owner(const struct stat *st, struct fipc_object *o)
+{
+	o->uid = st->st_uid;
+	o->gid = st->st_gid;
+	o->mode = st->st_mode & 0777;
+	o->inode = st->st_ino;
+}
+
+/* Who is attached. remove: the entries of the dead. */
+static int read_entries(struct walk *w, const char *file, bool remove, struct fipc_object *o)
+{
+	struct survey s;
+	int r;
+	w->attachments.n = 0;
+	r = fipc__entries_survey(w->r->root, file, o->inode, remove, remember, &w->attachments, &s);
+	o->attachments = w->attachments.items;
+	o->n_attachments = w->attachments.n;
+	o->n_alive = s.alive;
+	o->n_dead = s.dead;
+	o->n_unknown = s.unknown;
+	o->entries_removed += s.removed;
+	return r;
+}
+
+static enum fipc_reason reason_of(int error)
+{
+	return error == -EACCES || error == -EPERM ? FIPC_KEEP_NOT_PERMITTED : FIPC_KEEP_FAILED;
+}
+
+/* What the entries and the object itself say. */
+static enum fipc_reason first_verdict(int entries, const struct fipc_object *o)
+{
+	if (entries < 0)
+		return reason_of(entries);
+	if (o->n_alive > 0)
+		return FIPC_KEEP_ATTACHED;
+	if (o->n_unknown > 0)
+		return FIPC_KEEP_UNKNOWN;
+	if (o->error < 0)
+		return FIPC_KEEP_DAMAGED;
+	return o->flags & FIPC_PERSIST ? FIPC_KEEP_PERSISTENT : FIPC_TAKE_UNUSED;
+}
+
+/* Nobody seems to be attached: make sure, under the lock, with the kernel for a witness, and take it away. */
+static enum fipc_reason last_verdict(struct walk *w, const char *file, int fd, const struct stat *st,
+				     struct fipc_object *o)
+{
+	enum fipc_reason verdict;
+	int r;
+	if (fipc__file_lock(fd, false) < 0)
+		return FIPC_KEEP_BUSY;
+	if (!fipc__file_is_named(w->r->root, file, st))
+		return FIPC_KEEP_BUSY;
+	verdict = first_verdict(read_entries(w, file, w->collect, o), o);
+	if (verdict != FIPC_TAKE_UNUSED)
+		return verdict;
+	r = fipc__file_lease(fd);
+	if (r < 0)
+		return r == -EAGAIN ? FIPC_KEEP_UNTRACKED : reason_of(r);
+	if (w->collect) {
+		r = fipc__object_drop(w->r->root, file);
+		if (r < 0) {
+			o->error = r;
+			return reason_of(r);
+		}
+		o->collected = 1;
+	}
+	return FIPC_TAKE_UNUSED;
+}
+
+static void judge_open(struct walk *w, const char *file, int fd, const struct stat *st, struct fipc_object *o)
+{
+	int entries = read_entries(w, file, w->collect, o);
+	if (S_ISREG(st->st_mode))
+		read_object(fd, o);
+	else
+		o->error = -EINVAL;
+	o->reason = first_verdict(entries, o);
+	if (o->reason == FIPC_TAKE_UNUSED)
+		o->reason = last_verdict(w, file, fd, st, o);
+}
+
+/* Only entries are left. There is nothing to lock; who makes the object anew makes the directory anew too. */
+static void judge_orphan(struct walk *w, const char *file, const struct stat *st, struct fipc_object *o)
+{
+	char pids[PIDS_SIZE_MAX];
+	int r;
+	o->uid = st->st_uid;
+	o->gid = st->st_gid;
+	o->mode = st->st_mode & 0777;
+	o->error = -ENOENT;
+	r = read_entries(w, file, w->collect, o);
+	o->reason = r < 0 ? reason_of(r) : FIPC_TAKE_ORPHAN;
+	for (unsigned i = 0; r == 0 && i < o->n_attachments; i++)
+		if (o->attachments[i].life != FIPC_DEAD)
+			o->reason = o->attachments[i].life == FIPC_ALIVE ? FIPC_KEEP_ATTACHED : FIPC_KEEP_UNKNOWN;
+	if (o->reason != FIPC_TAKE_ORPHAN || !w->collect)
+		return;
+	fipc__name_pids(pids, file);
+	if (unlinkat(w->r->root, pids, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		o->collected = 1;
+	else
+		o->reason = errno == ENOTEMPTY ? FIPC_KEEP_BUSY : reason_of(-errno);
+}
+
+/* A temporary file: its maker has it open until it has its name. Nobody opens it but its maker. */
+static void judge_unfinished(int at, const char *file, bool collect, int fd, struct fipc_object *o)
+{
+	int r = fipc__file_lease(fd);
+	o->reason = r == 0 ? FIPC_TAKE_UNFINISHED : r == -EAGAIN ? FIPC_KEEP_BUSY : reason_of(r);
+	if (r < 0 || !collect)
+		return;
+	if (unlinkat(at, file, 0) < 0 && errno != ENOENT)
+		o->reason = reason_of(-errno);
+	else
+		o->collected = 1;
+}
+
+static bool wanted(const struct fipc_filter *f, uint32_t uid)
+{
+	return !f || !f->by_owner || f->owner == uid;
+}
+
+static int open_quietly(int at, const char *file)
+{
+	int fd = openat(at, file, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static enum fipc_reason reason_not_opened(int error)
+{
+	if (error == -EAGAIN)
+		return FIPC_KEEP_BUSY; /* another collector has the lease */
+	return error == -ELOOP || error == -ENXIO || error == -ENODEV ? FIPC_KEEP_DAMAGED : reason_of(error);
+}
+
+/* False: there is nothing, or it is not wanted. */
+static bool judge(struct walk *w, const struct found *f, struct fipc_object *o)
+{
+	char pids[PIDS_SIZE_MAX];
+	struct stat st;
+	int fd;
+	if (fstatat(w->r->root, f->file, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+		fipc__name_pids(pids, f->file);
+		if (f->unfinished || fstatat(w->r->root, pids, &st, AT_SYMLINK_NOFOLLOW) < 0 || !wanted(w->filter, st.st_uid))
+			return false;
+		judge_orphan(w, f->file, &st, o);
+		return true;
+	}
+	if (!wanted(w->filter, st.st_uid))
+		return false;
+	note_owner(&st, o);
+	fd = S_ISREG(st.st_mode) ? open_quietly(w->r->root, f->file) : -ELOOP;
+	if (fd == -ENOENT)
+		return false;
+	if (fd < 0) {
+		o->error = fd == -ELOOP ? -EINVAL : fd;
+		o->reason = reason_not_opened(fd);
+		return true;
+	}
+	if (fstat(fd, &st) == 0) {
+		note_owner(&st, o);
+		if (f->unfinished)
+			judge_unfinished(w->r->root, f->file, w->collect, fd, o);
+		else
+			judge_open(w, f->file, fd, &st, o);
+	}
+	close(fd);
+	return true;
+}
+
+static int visit(struct walk *w, const struct found *f)
+{
+	char name[FILE_SIZE_MAX];
+	struct fipc_object o = {.name = f->file};
+	size_t length;
+	if (!f->unfinished) {
+		o.type = (enum fipc_type)fipc__name_of_file(f->file, &length);
+		memcpy(name, f->file, length);
+		name[length] = '\0';
+		o.name = name;
+	}
+	if (!judge(w, f, &o))
+		return 0;
+	return w->callback ? w->callback(&o, w->context) : 0;
+}
+
+/* ---- all of them ---- */
+
+static int by_inode(const void *a, const void *b)
+{
+	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+	return x < y ? -1 : x > y;
+}
+
+static bool name_wanted(const struct fipc_filter *f, const char *file, size_t length, enum fipc_type type)
+{
+	char name[FILE_SIZE_MAX];
+	if (f && f->type && f->type != type)
+		return false;
+	if (!f || !f->pattern)
+		return true;
+	memcpy(name, file, length);
+	name[length] = '\0';
+	return fnmatch(f->pattern, name, 0) == 0;
+}
+
+/* Is this directory entry, an object's file, its .pids or a temporary file, worth a look? */
+static int consider(const struct fipc_filter *f, const struct dirent *e, struct names *ret)
+{
+	size_t length = strlen(e->d_name), name_length;
+	bool inodes = f && f->inodes, pids;
+	char file[NAME_MAX + 1];
+	int type;
+	if (inodes && !bsearch(&(uint64_t){e->d_ino}, f->inodes, f->n_inodes, sizeof(*f->inodes), by_inode))
+		return 0;
+	if (strncmp(e->d_name, UNFINISHED, strlen(UNFINISHED)) == 0)
+		return f && (f->type || f->pattern) ? 0 : add_name(ret, e->d_name, length, true);
+	pids = fipc__name_is_pids(e->d_name, &length);
+	if (pids && inodes)
+		return 0;
+	memcpy(file, e->d_name, length);
+	file[length] = '\0';
+	type = fipc__name_of_file(file, &name_length);
+	if (type < 0 || !name_wanted(f, file, name_length, (enum fipc_type)type))
+		return 0;
+	return add_name(ret, file, length, false);
+}
+
+static int by_file(const void *a, const void *b)
+{
+	return strcmp(((const struct found *)a)->file, ((const struct found *)b)->file);
+}
+
+static int list(int root, const struct fipc_filter *filter, struct names *ret)
+{
+	int r = 0, fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *e;
+	if (!dir) {
+		r = -errno;
+		if (fd >= 0)
+			close(fd);
+		return r;
+	}
+	while (r == 0 && (e = readdir(dir)))
+		r = consider(filter, e, ret);
+	closedir(dir);
+	if (ret->n > 0)
+		qsort(ret->items, ret->n, sizeof(*ret->items), by_file);
+	return r;
+}
+
+int fipc_registry_walk(fipc_registry *r, unsigned flags, const struct fipc_filter *filter, fipc_object_fn callback,
+		       void *context)
+{
+	struct walk w = {r, (flags & FIPC_WALK_COLLECT) != 0, filter, callback, context, {0}};
+	struct names names = {0};
+	int error = flags & ~(unsigned)FIPC_WALK_COLLECT ? -EINVAL : list(r->root, filter, &names);
+	for (size_t i = 0; error == 0 && i < names.n; i++)
+		if (i == 0 || by_file(&names.items[i - 1], &names.items[i]) != 0) /* an object and its .pids are one */
+			error = visit(&w, &names.items[i]);
+	forget_names(&names);
+	free(w.attachments.items);
+	return error;
+}
+
+/* ---- processes ---- */
+
+/* The tracker of a dead process goes when its last entry has gone. */
+static void drop_tracker(int trackers, const char *name, int fd)
+{
+	struct stat st;
+	if (fstat(fd, &st) == 0 && st.st_nlink == 1)
+		unlinkat(trackers, name, 0);
+}
+
+static void drop_unfinished(int trackers, const char *name)
+{
+	struct fipc_object o = {0};
+	int fd = open_quietly(trackers, name);
+	if (fd < 0)
+		return;
+	judge_unfinished(trackers, name, true, fd, &o);
+	close(fd);
+}
+
+static int visit_process(int trackers, const char *name, bool collect, fipc_process_fn callback, void *context)
+{
+	struct fipc_process p = {0};
+	struct tracker_text text;
+	struct stat st;
+	int fd, r = 0;
+	if (!fipc__tracker_parse_name(name, &p.pid, &p.tracker))
+		return 0;
+	fd = open_quietly(trackers, name);
+	if (fd < 0)
+		return 0;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_ino == p.tracker) {
+		p.life = fipc__tracker_life_of(fd);
+		fipc__tracker_read_text(fd, &text);
+		p.uid = st.st_uid;
+		p.gid = st.st_gid;
+		p.pidns = text.pidns;
+		p.start = text.start;
+		p.attachments = (unsigned)(st.st_nlink - 1);
+		memcpy(p.comm, text.comm, sizeof(p.comm));
+		r = callback ? callback(&p, context) : 0;
+		if (collect && p.life == FIPC_DEAD)
+			drop_tracker(trackers, name, fd);
+	}
+	close(fd);
+	return r;
+}
+
+int fipc_registry_processes(fipc_registry *r, unsigned flags, fipc_process_fn callback, void *context)
+{
+	bool collect = (flags & FIPC_WALK_COLLECT) != 0;
+	int error = 0, fd;
+	struct dirent *e;
+	DIR *dir;
+	if (flags & ~(unsigned)FIPC_WALK_COLLECT)
+		return -EINVAL;
+	fd = fipc__root_open_trackers(r->root, true, false);
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	dir = fdopendir(fd);
+	if (!dir) {
+		error = -errno;
+		close(fd);
+		return error;
+	}
+	while (error == 0 && (e = readdir(dir)))
+		if (strncmp(e->d_name, UNFINISHED, strlen(UNFINISHED)) != 0)
+			error = visit_process(fd, e->d_name, collect, callback, context);
+		else if (collect)
+			drop_unfinished(fd, e->d_name);
+	closedir(dir);
+	return error;
+}
+
+/* ---- one dead process ---- */
+
+static int reclaim(fipc_registry *r, int fd, fipc_object_fn callback, void *context)
+{
+	uint64_t hints[TRACKER_HINTS];
+	struct fipc_filter filter = {.inodes = hints, .n_inodes = fipc__tracker_read_hints(fd, hints)};
+	struct stat st;
+	int error = filter.n_inodes == 0 ? 0 : fipc_registry_walk(r, FIPC_WALK_COLLECT, &filter, callback, context);
+	/* The hints were only hints. A link that is left is an entry somewhere else. */
+	if (error == 0 && fstat(fd, &st) == 0 && st.st_nlink > 1)
+		error = fipc_registry_walk(r, FIPC_WALK_COLLECT, NULL, callback, context);
+	return error;
+}
+
+int fipc_registry_reclaim(fipc_registry *r, const char *tracker, fipc_object_fn callback, void *context)
+{
+	int trackers, fd, error = 0;
+	struct stat st;
+	int32_t pid;
+	uint64_t inode;
+	trackers = fipc__root_open_trackers(r->root, true, false);
+	if (trackers < 0)
+		return trackers == -ENOENT ? 0 : trackers;
+	if (strncmp(tracker, UNFINISHED, strlen(UNFINISHED)) == 0 && !strchr(tracker, '/'))
+		drop_unfinished(trackers, tracker);
+	else if (fipc__tracker_parse_name(tracker, &pid, &inode) && (fd = open_quietly(trackers, tracker)) >= 0) {
+		if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_ino == inode &&
+		    fipc__tracker_life_of(fd) == FIPC_DEAD) {
+			error = reclaim(r, fd, callback, context);
+			if (error == 0) {
+				drop_tracker(trackers, tracker, fd);
+				error = 1;
+			}
+		}
+		close(fd);
+	}
+	close(trackers);
+	return error;
+}

@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * How an owner's death is learnt: the robust list (futex(2), Documentation/locking/robust-futex-ABI.rst).
+ *
+ * The kernel keeps one list a thread, and libc has it; so fipc joins libc's, once per thread:
+ *
+ *	head -> libc's newer nodes -> FIRST -> our held locks, newest first -> LAST -> libc's older nodes -> head
+ *
+ * FIRST and LAST are private memory. Between them libc neither reads nor writes, beyond them we touch nothing but at the
+ * thread's start and end; so no pointer is ever read from shared memory, and libc never has a node of ours, which a
+ * peer may have scribbled on, for a neighbour. Which locks are held is known from a private stack.
+ *
+ * Killed at any step: `pending` names the lock from before its word changes until after the links are right, so the
+ * kernel looks at it whether or not it stands in the list; a node that the list still has but whose word no longer
+ * carries the thread's TID is passed over. Only stores of this thread count, in program order (its death is in its own
+ * order too), so a compiler barrier between them is enough on every machine.
+ *
+ * All of it lies in memory that fork wipes: a child's thread holds nothing and starts anew, however it was forked.
+ */
+#ifndef FIPC_ROBUST_H
+#define FIPC_ROBUST_H
+
+#include "layout.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+/* The kernel's walk ends after 2048 entries (ROBUST_LIST_LIMIT), of which FIRST is one. */
+#define HELD_MAX 2047
+
+struct sentinel { /* laid out as libc's: an imaginary mutex of TID 0, whose next is `next` */
+	uint32_t words[8];
+	void *prev, *next;
+};
+
+struct thread {
+	void **top;   /* of `stack`: the newest node held; NULL before the first use, and in a forked child */
+	void **limit; /* top stands here when no more may be held */
+	void *_Atomic *pending;
+	intptr_t futex_offset; /* from a node to its lock word, as libc told the kernel */
+	uint32_t tid, pid, pidns;
+	struct sentinel first, last;
+	struct thread *next_thread, **back; /* all threads of the process, under fipc__threads_lock */
+	void **head;
+	void *stack[1 + HELD_MAX]; /* [0] is LAST's node */
+};
+
+#ifdef __GLIBC__
+/* 8 bytes: small enough that glibc can load the library with dlopen; musl could not. */
+#define FIPC_TLS _Thread_local __attribute__((tls_model("initial-exec")))
+#else
+#define FIPC_TLS _Thread_local
+#endif
+extern FIPC_TLS struct thread *fipc__self __attribute__((visibility("hidden"))); /* never NULL */
+
+/* Make this thread ready, if it is not. 0, -ENOSYS, -ENOMEM, -EAGAIN (no key left). */
+int fipc__robust_enter(void);
+
+/* Is a thread of this process in the middle of locking or unlocking this word, or asleep on it? */
+bool fipc__robust_pending(const struct mutex *m);
+
+static inline void *node_of(const struct thread *t, const struct mutex *m)
+{
+	return (void *)((uintptr_t)m + offsetof(struct mutex, word) - (uintptr_t)t->futex_offset);
+}
+
+static inline void barrier(void)
+{
+	atomic_signal_fence(memory_order_seq_cst);
+}
+
+static inline void set_pending(struct thread *t, void *node)
+{
+	barrier();
+	/* relaxed: for the kernel, and for fipc__robust_pending, which asks again and again */
+	atomic_store_explicit(t->pending, node, memory_order_relaxed);
+	barrier();
+}
+
+/* Having acquired, with pending set. A node may be aligned to 4 only. */
+static inline void push_held(struct thread *t, void *node)
+{
+	memcpy(node, t->top, sizeof(void *));
+	barrier();
+	t->first.next = node;
+	t->top[1] = node;
+	t->top++;
+	barrier();
+}
+
+/* Before releasing the newest, with pending set. */
+static inline void pop_held(struct thread *t)
+{
+	t->top--;
+	t->first.next = *t->top;
+	barrier();
+}
+
+/* The place in the stack of a node, NULL if it is not held. */
+static inline void **find_held(struct thread *t, const void *node)
+{
+	void **at = t->top;
+	if (!at)
+		return NULL;
+	while (at > t->stack && *at != node)
+		at--;
+	return at == t->stack ? NULL : at;
+}
+
+/* Before releasing any of them, with pending set. */
+static inline void remove_held(struct thread *t, void **at)
+{
+	if (at == t->top) {
+		pop_held(t);
+		return;
+	}
+	memcpy(at[1], &at[-1], sizeof(void *)); /* at[1] is the next newer one: it now leads to the next older one */
+	for (; at < t->top; at++)
+		at[0] = at[1];
+	t->top--;
+	barrier();
+}
+
+#endif
