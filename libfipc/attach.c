@@ -75,51 +75,76 @@ static mode_t pids_mode(mode_t object)
 	return (object & 0777) | execute | S_ISVTX;
 }
 
+/* Without following a symbolic link, which anybody could have put there. */
+static int open_pids(int root, const char *file)
+{
+	char pids[PIDS_SIZE_MAX];
+	int fd;
+	fipc__name_pids(pids, file);
+	fd = openat(root, pids, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? (errno == ENOTDIR || errno == ELOOP ? -EINVAL : -errno) : fd;
+}
+
 static int make_pids(int root, const char *file, const struct stat *object)
 {
 	char pids[PIDS_SIZE_MAX];
 	struct stat st;
-	int fd, r = 0;
+	int fd;
 	fipc__name_pids(pids, file);
 	fd = fipc__make_directory(root, pids, pids_mode(object->st_mode));
 	if (fd < 0)
 		return fd == -ENOTDIR || fd == -ELOOP ? -EINVAL : fd;
 	/* The owner of a directory can remove what is in it: it has to be root, the object's owner, or this user. */
-	if (fstat(fd, &st) < 0 || (st.st_uid != 0 && st.st_uid != object->st_uid && st.st_uid != geteuid()))
-		r = -EPERM;
-	close(fd);
-	return r;
+	if (fstat(fd, &st) < 0 || (st.st_uid != 0 && st.st_uid != object->st_uid && st.st_uid != geteuid())) {
+		close(fd);
+		return -EPERM;
+	}
+	return fd;
+}
+
+static int link_entry(int root, int pids, struct tracker *t, uint64_t object)
+{
+	char from[sizeof(FIPC_TRACKERS) + sizeof(t->name)], entry[ENTRY_SIZE_MAX];
+	snprintf(from, sizeof(from), FIPC_TRACKERS "/%s", t->name);
+	fipc__name_entry(entry, t->inode, object);
+	return linkat(root, from, pids, entry, 0) == 0 || errno == EEXIST ? 0 : -errno;
+}
+
+static int add_entry(int root, const char *file, struct tracker *t, const struct stat *object)
+{
+	for (int i = 0; i < LINK_TRIES; i++) {
+		int r, pids = open_pids(root, file);
+		if (pids == -ENOENT)
+			pids = make_pids(root, file, object);
+		if (pids < 0)
+			return pids;
+		r = link_entry(root, pids, t, object->st_ino);
+		close(pids);
+		if (r != -ENOENT)
+			return r;
+	}
+	return -ESTALE;
 }
 
 int fipc__entry_add(int root, const char *file, struct tracker *t, const struct stat *object)
 {
-	char from[sizeof(FIPC_TRACKERS) + sizeof(t->name)], entry[ENTRY_SIZE_MAX];
-	snprintf(from, sizeof(from), FIPC_TRACKERS "/%s", t->name);
-	fipc__name_entry(entry, file, t->inode, object->st_ino);
+	int r;
 	fipc__tracker_hint(t, object->st_ino);
-	for (int i = 0; i < LINK_TRIES; i++) {
-		int r;
-		if (linkat(root, from, root, entry, 0) == 0 || errno == EEXIST)
-			return 0;
-		if (errno != ENOENT) {
-			r = -errno;
-		} else {
-			r = make_pids(root, file, object);
-			if (r == 0)
-				continue;
-		}
+	r = add_entry(root, file, t, object);
+	if (r < 0)
 		fipc__tracker_unhint(t, object->st_ino);
-		return r;
-	}
-	fipc__tracker_unhint(t, object->st_ino);
-	return -ESTALE;
+	return r;
 }
 
 void fipc__entry_remove(int root, const char *file, struct tracker *t, uint64_t object)
 {
 	char entry[ENTRY_SIZE_MAX];
-	fipc__name_entry(entry, file, t->inode, object);
-	unlinkat(root, entry, 0);
+	int pids = open_pids(root, file);
+	if (pids >= 0) {
+		fipc__name_entry(entry, t->inode, object);
+		unlinkat(pids, entry, 0);
+		close(pids);
+	}
 	fipc__tracker_unhint(t, object);
 }
 

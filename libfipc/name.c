@@ -78,10 +78,9 @@ void fipc__name_pids(char ret[PIDS_SIZE_MAX], const char *file)
 	snprintf(ret, PIDS_SIZE_MAX, "%.*s" PIDS, FILE_SIZE_MAX - 1, file);
 }
 
-void fipc__name_entry(char ret[ENTRY_SIZE_MAX], const char *file, uint64_t tracker, uint64_t object)
+void fipc__name_entry(char ret[ENTRY_SIZE_MAX], uint64_t tracker, uint64_t object)
 {
-	snprintf(ret, ENTRY_SIZE_MAX, "%.*s" PIDS "/%d.%" PRIu64 ".%" PRIu64, FILE_SIZE_MAX - 1, file, (int)getpid(),
-		 tracker, object);
+	snprintf(ret, ENTRY_SIZE_MAX, "%d.%" PRIu64 ".%" PRIu64, (int)getpid(), tracker, object);
 }
 
 int fipc__name_of_file(const char *file, size_t *ret_length)

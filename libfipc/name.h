@@ -9,7 +9,7 @@
 #define NAME_LONGEST 200
 #define FILE_SIZE_MAX 224  /* <name>.<type> */
 #define PIDS_SIZE_MAX 232  /* <name>.<type>.pids */
-#define ENTRY_SIZE_MAX 296 /* <name>.<type>.pids/<pid>.<tracker inode>.<object inode> */
+#define ENTRY_SIZE_MAX 64  /* <pid>.<tracker inode>.<object inode> */
 
 #define UNFINISHED ".new-" /* how temporary files begin, in the root and among the trackers */
 
@@ -24,7 +24,7 @@ void fipc__name_unfinished(char ret[64]);
 
 void fipc__name_file(char ret[FILE_SIZE_MAX], const char *name, enum fipc_type type);
 void fipc__name_pids(char ret[PIDS_SIZE_MAX], const char *file);
-void fipc__name_entry(char ret[ENTRY_SIZE_MAX], const char *file, uint64_t tracker, uint64_t object);
+void fipc__name_entry(char ret[ENTRY_SIZE_MAX], uint64_t tracker, uint64_t object);
 
 /* The reverse of fipc__name_file, for a name found in the directory: the type, or -EINVAL; *ret_length is the name's. */
 int fipc__name_of_file(const char *file, size_t *ret_length);
