@@ -50,8 +50,9 @@
 #define KIND_TIMESTAMPS UINT32_C(0x02000000)
 #define KIND_FLAGS (KIND_PRIVATE | KIND_TIMESTAMPS)
 #define KIND_MUTEX (KIND_MUSL_SHARED | FIPC__ABI << 8 | KIND_CLASS_MUTEX << 16)
+#define HEAD_PLAIN ((uint64_t)KIND_MUTEX << 32 | MUTEX_MAGIC)
 
-enum { STATE_CONSISTENT, STATE_RECOVERING, STATE_NOT_RECOVERABLE };
+enum { STATE_CONSISTENT, STATE_RECOVERING, STATE_NOT_RECOVERABLE, STATE_DESTROYED };
 
 /*
  * Where libc keeps its links: it decides the distance between a node's `next` and the lock word: 32 (glibc) or 28
@@ -59,8 +60,13 @@ enum { STATE_CONSISTENT, STATE_RECOVERING, STATE_NOT_RECOVERABLE };
  * it is written, never read, by its owner, and read by the kernel when the owner dies.
  */
 struct mutex {
-	_Atomic uint32_t magic; /* set last by init */
-	_Atomic uint32_t kind;
+	union {
+		struct {
+			_Atomic uint32_t magic; /* set last by init */
+			_Atomic uint32_t kind;
+		};
+		_Atomic uint64_t head; /* both, for the fast path */
+	};
 	_Atomic uint32_t word;
 	_Atomic uint32_t musl_waiters; /* always 0 */
 	_Atomic uint32_t state;

@@ -224,8 +224,8 @@ static int entered(struct thread *t, struct mutex *m, int died)
 {
 	uint32_t state = atomic_load_explicit(&m->state, memory_order_relaxed); /* written under the lock only */
 	int r = fipc__mutex_check(m);
-	if (r == 0 && state == STATE_NOT_RECOVERABLE)
-		r = -ENOTRECOVERABLE;
+	if (r == 0 && state != STATE_CONSISTENT && state != STATE_RECOVERING)
+		r = state == STATE_DESTROYED ? -EINVAL : -ENOTRECOVERABLE;
 	if (r < 0) {
 		let_go(t, m, t->top, 0); /* and the next one finds the same */
 		return r;
@@ -278,8 +278,7 @@ static __attribute__((noinline)) int lock_slowly(struct mutex *m, fipc_deadline 
 /* The whole header in one comparison; private or not makes no difference. */
 static inline bool plain(const struct mutex *m)
 {
-	return atomic_load_explicit(&m->magic, memory_order_relaxed) == MUTEX_MAGIC &&
-	       (kind_of(m) & ~KIND_PRIVATE) == KIND_MUTEX;
+	return (atomic_load_explicit(&m->head, memory_order_relaxed) & ~((uint64_t)KIND_PRIVATE << 32)) == HEAD_PLAIN;
 }
 
 /* No system call, no clock: a plain mutex that is free, and a thread that is ready. Else the slow way does it all. */
@@ -303,7 +302,7 @@ static inline int lock(struct mutex *m, fipc_deadline d)
 	}
 	push_held(t, node);
 	set_pending(t, NULL);
-	if (__builtin_expect(atomic_load_explicit(&m->state, memory_order_relaxed) != STATE_CONSISTENT || !plain(m), 0))
+	if (__builtin_expect(atomic_load_explicit(&m->state, memory_order_relaxed) != STATE_CONSISTENT, 0))
 		return entered(t, m, 0);
 	count(&m->acquisitions);
 	atomic_store_explicit(&m->owner_pid, t->pid, memory_order_relaxed);
@@ -405,12 +404,17 @@ int fipc_mutex_init(fipc_mutex *public, unsigned flags)
 	return 0;
 }
 
-/* Zeros, or what a killed maker left: the lock word and the links are anything, the rest as fill() would have it. */
+/* Zeros, or what a killed maker or destroyer left: the lock word and the links are anything, the rest as by fill(). */
 static bool unmade(const struct mutex *m)
 {
-	return m->magic == 0 && (kind_of(m) == 0 || (kind_of(m) & ~KIND_FLAGS) == KIND_MUTEX) &&
-	       m->musl_waiters == 0 && m->state == 0 && m->owner_deaths == 0 && m->contended == 0 && m->features == 0 &&
-	       m->acquisitions == 0 && m->owner_pid == 0 && m->acquired_ns == 0;
+	bool destroyed = m->state == STATE_DESTROYED;
+	if (m->magic != 0 && !(m->magic == MUTEX_MAGIC && destroyed))
+		return false;
+	if (kind_of(m) != 0 && (kind_of(m) & ~KIND_FLAGS) != KIND_MUTEX)
+		return false;
+	return (m->state == STATE_CONSISTENT || destroyed) && m->musl_waiters == 0 && m->features == 0 &&
+	       m->owner_deaths == 0 && m->contended == 0 && m->acquisitions == 0 && m->owner_pid == 0 &&
+	       m->acquired_ns == 0;
 }
 
 /*
@@ -447,7 +451,7 @@ int fipc_mutex_attach(fipc_mutex *public, unsigned flags)
 	return usable(fipc__self, m);
 }
 
-/* Killed before the magic goes: a mutex whose owner died, or a free one that has forgotten its counts. */
+/* Killed before the magic goes: a mutex that nobody gets (see entered) and that attach makes anew (see unmade). */
 int fipc_mutex_destroy(fipc_mutex *public)
 {
 	struct mutex *m = mutex_of(public);
@@ -467,6 +471,7 @@ int fipc_mutex_destroy(fipc_mutex *public)
 	if (r < 0)
 		return r == -EDEADLK ? -EBUSY : r;
 	fill(m, 0);
+	atomic_store_explicit(&m->state, STATE_DESTROYED, memory_order_relaxed);
 	/* Who came to wait since will have the word, and find no mutex. release; pairs with fipc__mutex_check. */
 	atomic_store_explicit(&m->magic, 0, memory_order_release);
 	let_go(fipc__self, m, fipc__self->top, 0);
