@@ -53,7 +53,9 @@ int fipc__futex_wake(const void *w, unsigned n, enum futex_scope scope)
 
 void fipc__futex_clear_and_wake_all(void *w)
 {
-	futex(w, FUTEX_WAKE_OP, INT_MAX, 0, w, FUTEX_OP((FUTEX_OP_ANDN | FUTEX_OP_OPARG_SHIFT), 31, FUTEX_OP_CMP_EQ, 0));
+	/* word &= ~(1 << 31), whatever it was; then wake. In unsigned numbers: FUTEX_OP() shifts into the sign. */
+	uint32_t clear_bit_31 = (uint32_t)(FUTEX_OP_ANDN | FUTEX_OP_OPARG_SHIFT) << 28 | UINT32_C(31) << 12;
+	futex(w, FUTEX_WAKE_OP, INT_MAX, 0, w, clear_bit_31);
 }
 
 int fipc__futex_sleepers(const void *w)
