@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "column.h"
+#include "object.h"
+#include "say.h"
+
+/* An object that cannot be read has no state; why it cannot is the better answer then. */
+char *format_state(const json_t *object)
+{
+	const char *state = json_text(object, "state.state");
+
+	return *state ? safe_text(state) : format_text(json_object_get(object, "error"));
+}
+
+char *format_owner(const json_t *object)
+{
+	json_int_t pid = json_number(object, "state.owner_pid"), tid = json_number(object, "state.owner_tid");
+	char text[60];
+
+	if (!tid)
+		return strdup("-");
+	/* The thread is in the lock word; the pid is written just after it, and so may be missing. */
+	if (!pid || pid == tid)
+		snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, tid);
+	else
+		snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT, pid, tid);
+	return strdup(text);
+}
+
+char *format_flags(const json_t *object)
+{
+	const json_t *flags = json_object_get(object, "flags");
+	char text[200] = "";
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)flags, name, value) {
+		size_t used = strlen(text);
+
+		if (json_is_true(value))
+			snprintf(text + used, sizeof(text) - used, "%s%s", used ? "," : "", name);
+	}
+	return *text ? safe_text(text) : strdup("-");
+}
+
+int print_json(const char *key, const json_t *value)
+{
+	json_t *answer = json_pack("{sO}", key, value);
+	int r = STATUS_DONE;
+
+	/* ASCII: so a foreign name cannot talk to the terminal by control characters of eight bits. */
+	if (!answer || json_dumpf(answer, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII))
+		r = fail("cannot print the answer");
+	else
+		putchar('\n');
+	json_decref(answer);
+	return r;
+}

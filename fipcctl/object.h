@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What list, show and gc know in common about an object's JSON. */
+#ifndef FIPCCTL_OBJECT_H
+#define FIPCCTL_OBJECT_H
+
+#include <jansson.h>
+
+/* Cells of a table; value is the whole object. */
+char *format_state(const json_t *object);
+char *format_owner(const json_t *object);
+char *format_flags(const json_t *object);
+
+/* Print an answer, {"key": value}, on stdout. Returns an exit status. */
+int print_json(const char *key, const json_t *value);
+
+#endif
