@@ -65,14 +65,14 @@ void fipc__file_end_lease(int fd)
 	fcntl(fd, F_SETLEASE, F_UNLCK);
 }
 
-/* Whoever may use the object may leave an entry, and nobody may take another's away. */
+/* Its owner, and whoever may use the object, may leave an entry; nobody may take another's away. */
 static mode_t pids_mode(mode_t object)
 {
-	mode_t execute = 0;
-	for (int shift = 0; shift <= 6; shift += 3)
+	mode_t mode = (object & 0777) | S_IRWXU | S_ISVTX;
+	for (int shift = 0; shift < 6; shift += 3)
 		if (object >> shift & 06)
-			execute |= 01 << shift;
-	return (object & 0777) | execute | S_ISVTX;
+			mode |= 01 << shift;
+	return mode;
 }
 
 /* Without following a symbolic link, which anybody could have put there. */
@@ -131,7 +131,7 @@ int fipc__entry_add(int root, const char *file, struct tracker *t, const struct 
 	int r;
 	fipc__tracker_hint(t, object->st_ino);
 	r = add_entry(root, file, t, object);
-	if (r < 0)
+	if (r < 0 && r != -EACCES && r != -EROFS) /* who may not write there attaches untracked: the hint is all there is */
 		fipc__tracker_unhint(t, object->st_ino);
 	return r;
 }

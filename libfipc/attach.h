@@ -42,7 +42,7 @@ bool fipc__file_is_named(int at, const char *file, const struct stat *st);
 int fipc__file_lease(int fd);
 void fipc__file_end_lease(int fd);
 
-/* -ESTALE: this process's tracker has lost its name. */
+/* 0; -ESTALE: this process's tracker has lost its name; -EACCES, -EROFS: it may not leave entries there; ... */
 int fipc__entry_add(int root, const char *file, struct tracker *t, const struct stat *object);
 void fipc__entry_remove(int root, const char *file, struct tracker *t, uint64_t object);
 

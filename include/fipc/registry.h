@@ -111,14 +111,14 @@ typedef int (*fipc_object_fn)(const struct fipc_object *object, void *context);
 
 /*
  * Walk over all objects, in the order of their names. An object that comes or goes meanwhile may be met or not; one that
- * stays is met once. filter may be NULL. Returns 0, what the callback returned, or -EACCES, -ENOMEM, -EMFILE, -ENFILE,
+ * stays is met once. filter and callback may be NULL. Returns 0, what the callback returned, or -EACCES, -ENOMEM, -EMFILE, -ENFILE,
  * -EINVAL (flags).
  */
 FIPC_PUBLIC FIPC_MUST_CHECK int fipc_registry_walk(fipc_registry *r, unsigned flags, const struct fipc_filter *filter,
 						   fipc_object_fn callback, void *context);
 
 /*
- * Walk over the processes that have a tracker. FIPC_WALK_COLLECT removes the trackers of the dead that own no entry any
+ * Walk over the processes that have a tracker; the callback may be NULL. FIPC_WALK_COLLECT removes the trackers of the dead that own no entry any
  * more, and is meant to follow a collecting fipc_registry_walk(). Returns as that does.
  */
 typedef int (*fipc_process_fn)(const struct fipc_process *process, void *context);
