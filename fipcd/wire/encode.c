@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "encode.h"
+
+#include <errno.h>
+#include <string.h>
+
+/* A Varlink integer is an int64. */
+static json_int_t integer(uint64_t n)
+{
+	return n > INT64_MAX ? INT64_MAX : (json_int_t)n;
+}
+
+/* A string that came from a file another user may have written. */
+static json_t *text(const char *s, size_t size)
+{
+	char clean[256];
+	size_t n = 0;
+	for (; n < size && n < sizeof(clean) - 1 && s[n]; n++)
+		clean[n] = s[n] >= ' ' && s[n] <= '~' ? s[n] : '?';
+	clean[n] = 0;
+	return json_string(clean);
+}
+
+/* A directory's path is the operator's own, and need not be UTF-8. */
+static json_t *path(const char *s)
+{
+	json_t *string = json_string(s);
+	return string ? string : text(s, strlen(s));
+}
+
+static const char *mutex_state_name(uint32_t state)
+{
+	switch (state) {
+	case FIPC_MUTEX_FREE:
+		return "free";
+	case FIPC_MUTEX_HELD:
+		return "held";
+	case FIPC_MUTEX_DIED:
+		return "owner-died";
+	case FIPC_MUTEX_RECOVERING:
+		return "recovering";
+	case FIPC_MUTEX_NOT_RECOVERABLE:
+		return "not-recoverable";
+	}
+	return "unknown";
+}
+
+static json_t *mutex(const struct fipc_mutex_info *m)
+{
+	json_t *owner_pid = m->owner_pid ? json_integer(m->owner_pid) : NULL;
+	json_t *owner_tid = m->owner_tid ? json_integer(m->owner_tid) : NULL;
+	json_t *acquired = m->acquired_ns ? json_integer(integer(m->acquired_ns)) : NULL;
+	return json_pack("{s:s, s:o*, s:o*, s:I, s:I, s:I, s:I, s:o*}", "state", mutex_state_name(m->state),
+			 "owner_pid", owner_pid, "owner_tid", owner_tid, "waiters", (json_int_t)m->waiters,
+			 "owner_deaths", (json_int_t)m->owner_deaths, "contended", (json_int_t)m->contended,
+			 "acquisitions", (json_int_t)m->acquisitions, "acquired_nsec", acquired);
+}
+
+static json_t *attachment(const struct fipc_attachment *a)
+{
+	return json_pack("{s:i, s:I, s:s, s:b, s:I}", "pid", (int)a->pid, "uid", (json_int_t)a->uid, "life",
+			 fipc_life_name(a->life), "current", (int)a->current, "tracker", integer(a->tracker));
+}
+
+static json_t *attachments(const struct fipc_object *object)
+{
+	json_t *array = json_array();
+	for (unsigned i = 0; array && i < object->n_attachments; i++) {
+		if (json_array_append_new(array, attachment(&object->attachments[i])) < 0) {
+			json_decref(array);
+			array = NULL;
+		}
+	}
+	return array;
+}
+
+static json_t *reclaim(const struct fipc_object *object)
+{
+	return json_pack("{s:b, s:s, s:s, s:b, s:I}", "takes", fipc_reason_takes(object->reason), "reason",
+			 fipc_reason_name(object->reason), "text", fipc_reason_text(object->reason), "collected",
+			 object->collected, "entries_removed", (json_int_t)object->entries_removed);
+}
+
+/* What `ls -l` shows. */
+static json_t *outside(const struct fipc_object *object, const char *dir)
+{
+	const char *type = fipc_type_name(object->type);
+	return json_pack("{s:o, s:o, s:s*, s:I, s:I, s:i, s:I, s:o, s:s*}", "dir", path(dir), "name",
+			 text(object->name, strlen(object->name)), "type", type, "uid", (json_int_t)object->uid, "gid",
+			 (json_int_t)object->gid, "mode", (int)object->mode, "inode", integer(object->inode),
+			 "reclaim", reclaim(object), "error",
+			 object->error ? strerrorname_np(-object->error) : NULL);
+}
+
+static json_t *inside(const struct fipc_object *object)
+{
+	json_t *state = object->type == FIPC_TYPE_MUTEX ? mutex(&object->mutex) : NULL;
+	return json_pack("{s:{s:b, s:b}, s:i, s:I, s:I, s:o*}", "flags", "persistent",
+			 (object->flags & FIPC_PERSIST) != 0, "timestamps", (object->flags & FIPC_TIMESTAMPS) != 0,
+			 "creator_pid", (int)object->creator, "pidns", integer(object->pidns), "created_usec",
+			 (json_int_t)(object->created_ns / 1000), "state", state);
+}
+
+static json_t *users(const struct fipc_object *object)
+{
+	return json_pack("{s:I, s:I, s:I, s:o}", "attached", (json_int_t)object->n_alive, "dead",
+			 (json_int_t)object->n_dead, "unknown", (json_int_t)object->n_unknown, "attachments",
+			 attachments(object));
+}
+
+/* Merges new references; NULL if any of them is. */
+static json_t *merge(json_t *into, json_t *from)
+{
+	if (into && (!from || json_object_update(into, from) < 0)) {
+		json_decref(into);
+		into = NULL;
+	}
+	json_decref(from);
+	return into;
+}
+
+json_t *fipc_object_to_json(const struct fipc_object *object, const char *dir)
+{
+	json_t *json = outside(object, dir);
+	if (object->error != -EACCES)
+		json = merge(json, users(object));
+	if (object->error == 0 && object->inode != 0 && object->type != 0)
+		json = merge(json, inside(object));
+	return json;
+}
+
+json_t *fipc_process_to_json(const struct fipc_process *process, const char *dir)
+{
+	return json_pack("{s:o, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "dir", path(dir), "life",
+			 fipc_life_name(process->life), "pid", (int)process->pid, "uid", (json_int_t)process->uid,
+			 "gid", (json_int_t)process->gid, "tracker", integer(process->tracker), "pidns",
+			 integer(process->pidns), "start", integer(process->start), "attachments",
+			 (json_int_t)process->attachments, "comm", text(process->comm, sizeof(process->comm)));
+}
