@@ -203,17 +203,10 @@ static void look(struct directory *d, const struct fipc_filter *filter)
 		log_failed(d, "cannot look at it", r);
 }
 
-static int pass_over(const struct fipc_process *process, void *context)
-{
-	(void)process;
-	(void)context;
-	return 0;
-}
-
 /* Trackers go last: an entry is a link to one, and says whose it is. */
 static void sweep_trackers(struct directory *d)
 {
-	int r = fipc_registry_processes(d->registry, FIPC_WALK_COLLECT, pass_over, NULL);
+	int r = fipc_registry_processes(d->registry, FIPC_WALK_COLLECT, NULL, NULL);
 	if (r < 0)
 		log_failed(d, "cannot look at the processes", r);
 }
