@@ -71,7 +71,8 @@ FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_destroy(fipc_mutex *m);
  *
  * Returns FIPC_CREATED or 0, and sets *ret; or
  *	-EINVAL        a bad name, flag, mode or directory, or what is there is no mutex
- *	-ENOENT        it is not there (or all who used it are gone), and no FIPC_CREATE
+ *	-ENOENT        it is not there (or all who used it are gone), and no FIPC_CREATE; or nor is the directory's parent
+ *	-ENOTDIR       the directory is none
  *	-EEXIST        it is there, with FIPC_EXCL
  *	-EACCES        no permission on the object or on the directory
  *	-EPERM         another user made it, and no FIPC_ANY_OWNER; or the directory is another user's

@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+# The short way to cmake.
+#
+#	make            build, in build/
+#	make demo       see an owner killed, the next one told, and fipcd cleaning up
+#	make test       everything that tests, three times: plain, under ASan + UBSan, under valgrind
+#	make bench      build and run the benchmark
+#	make soak       two minutes of processes killed by chance
+#	make install    PREFIX=/usr/local unless told; DESTDIR= for a staged one
+#
+# demo, test, bench and soak first install, with apt-get, what they need and is missing. CC= and CMAKE_FLAGS= go to cmake.
+BUILD = build
+JOBS = $(shell nproc)
+CMAKE = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL cmake
+PREFIX_FLAG = $(if $(PREFIX),-DCMAKE_INSTALL_PREFIX=$(abspath $(PREFIX)))
+
+.PHONY: all demo test bench fipc-bench soak install clean
+
+all:
+	@sh tests/setup.sh --check build
+	@$(CMAKE) -S . -B $(BUILD) -DFIPC_TESTS=OFF $(PREFIX_FLAG) $(CMAKE_FLAGS) >/dev/null
+	@$(CMAKE) --build $(BUILD) -j$(JOBS)
+
+demo:
+	@sh tests/setup.sh demo
+	@$(MAKE) --no-print-directory all >/dev/null
+	@$(BUILD)/tests/demo/fipc-demo
+
+test:
+	@sh tests/setup.sh test
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL sh tests/run.sh $(CMAKE_FLAGS)
+
+bench: fipc-bench
+	@build-test/tests/bench/fipc-bench
+
+# Targets of cmake, among the tests.
+fipc-bench soak:
+	@sh tests/setup.sh test
+	@$(CMAKE) -S . -B build-test $(CMAKE_FLAGS) >/dev/null
+	@$(CMAKE) --build build-test -j$(JOBS) --target $@
+
+# The last line: so that programs find the library at once.
+install: all
+	@$(CMAKE) --install $(BUILD)
+	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
+
+clean:
+	rm -rf build build-test build-asan build-memcheck build-clang build-musl

@@ -1,0 +1,94 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# setup.sh [--check] build|demo|test|ci: install, with apt-get, what that needs and this machine lacks; silent if
+# nothing is missing. --check: only say what is missing, and fail. It looks for the things, not for packages, so that any
+# distribution that has them will do.
+set -u
+
+check=
+if [ "${1:-}" = --check ]; then
+	check=yes
+	shift
+fi
+purpose=${1:?usage: setup.sh [--check] build|demo|test|ci}
+packages=
+
+# need_*, and so missing: <what> <Debian package> <why>
+missing()
+{
+	echo "fipc: $2 is missing: $3" >&2
+	packages="$packages $2"
+}
+
+need_command()
+{
+	command -v "$1" >/dev/null || missing "$@"
+}
+
+need_header()
+{
+	printf '#include <%s>\n' "$1" | cc -E - >/dev/null 2>&1 || missing "$@"
+}
+
+need_library()
+{
+	pkg-config --exists "$1" 2>/dev/null || missing "$@"
+}
+
+need_command cc gcc "the C compiler"
+need_header stdio.h libc6-dev "the C library's headers"
+need_command cmake cmake "configures the build"
+need_command pkg-config pkg-config "finds the libraries"
+need_library libsystemd libsystemd-dev "fipcd's event loop, socket activation and watchdog"
+need_library jansson libjansson-dev "JSON, of fipcd and fipcctl"
+need_library smartcols libsmartcols-dev "the tables of fipcctl"
+case $purpose in
+demo | test | ci)
+	need_command systemd-socket-activate systemd "starts fipcd on its first connection, and checks its units"
+	;;
+esac
+case $purpose in
+test | ci)
+	need_command c++ g++ "the headers are for C++ too: tested"
+	need_library cmocka libcmocka-dev "the test framework"
+	need_command valgrind valgrind "the suite runs under memcheck"
+	need_command musl-gcc musl-tools "the library is for musl too: tested"
+	;;
+esac
+case $purpose in
+ci)
+	need_command clang clang "the second compiler"
+	;;
+esac
+
+[ -n "$packages" ] || exit 0
+if [ -n "$check" ]; then
+	echo "fipc: to install what is missing: sh tests/setup.sh $purpose" >&2
+	exit 1
+fi
+
+root=
+[ "$(id -u)" = 0 ] || root=sudo
+if ! command -v apt-get >/dev/null; then
+	echo "fipc: no apt-get here: install, under the names your system has for them:$packages" >&2
+	exit 1
+fi
+if [ -n "$root" ] && ! command -v sudo >/dev/null; then
+	echo "fipc: neither root nor sudo: let root run: apt-get install --no-install-recommends$packages" >&2
+	exit 1
+fi
+
+install_packages()
+{
+	# shellcheck disable=SC2086 # a list of words
+	$root env DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+		install -y --no-install-recommends $packages
+}
+
+echo "fipc: installing:$packages" >&2
+# The package lists may be absent, or older than the mirror.
+install_packages >/dev/null 2>&1 </dev/null && exit 0
+if ! { $root apt-get -qq update && install_packages >/dev/null; } </dev/null; then
+	echo "fipc: apt-get could not install them; see above, or install by hand:$packages" >&2
+	exit 1
+fi
