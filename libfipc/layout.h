@@ -8,8 +8,10 @@
  *	bits     meaning              set by                                cleared by
  *	0..29    TID of the owner,    whoever acquires (CAS)                unlock (subtracts its TID); kernel, at
  *	         0: free                                                    the owner's death
- *	30       OWNER_DIED: the      kernel, at the owner's death;         whoever acquires
- *	         last owner died      a thread that exits holding
+ *	30       OWNER_DIED: the      kernel, at the owner's death; a       whoever acquires
+ *	         last owner died      thread that exits holding; revoke
+ *	         with a TID beside    revoke, of a living owner's lock      the owner's unlock or death
+ *	         it: nobody waits
  *	31       WAITERS: somebody    a locker, before it sleeps;           the unlock that found nobody to wake,
  *	         may be asleep        kept by unlock, acquire and death     together with waking all (one kernel step)
  *
@@ -17,8 +19,8 @@
  * asleep cannot be: sleeping needs FUTEX_WAIT on a value that has the bit, and the bit goes only in a step that wakes
  * all. Nobody sleeps on a word whose TID part is 0.
  *
- * The state word: written by the owner alone, while it holds the lock word; after the owner's death it stands as the
- * dead left it. Not-recoverable is said here and not in the lock word, which has to keep TID 0 for the kernel to pass a
+ * The state word: written by the owner, while it holds the lock word, and by revoke, which only ever makes it
+ * not-recoverable; after the owner's death it stands as the dead left it. Not-recoverable is said here and not in the lock word, which has to keep TID 0 for the kernel to pass a
  * killed waiter's wake-up on.
  */
 #ifndef FIPC_LAYOUT_H

@@ -150,6 +150,8 @@ static int acquire(struct thread *t, struct mutex *m, fipc_deadline d, bool *ret
 		}
 		if ((v & WORD_TID) == t->tid)
 			return -EDEADLK; /* through another mapping too: within one PID namespace the TID is ours alone */
+		if (v & WORD_OWNER_DIED)
+			return -ENOTRECOVERABLE; /* revoked, and its owner lives: nobody waits for it any more */
 		if (d <= FIPC_NOW)
 			return -EBUSY;
 		*ret_waited = true;
@@ -219,6 +221,12 @@ static void note_acquisition(struct mutex *m)
 		atomic_store_explicit(&m->acquired_ns, now_ns(), memory_order_relaxed);
 }
 
+/* By its owner; false: somebody has revoked it since. relaxed: the lock word publishes it. */
+static bool change_state(struct mutex *m, uint32_t from, uint32_t to)
+{
+	return atomic_compare_exchange_strong_explicit(&m->state, &from, to, memory_order_relaxed, memory_order_relaxed);
+}
+
 /* The word is ours and the list says so: look at what we got. died: what acquire said. */
 static int entered(struct thread *t, struct mutex *m, int died)
 {
@@ -231,12 +239,14 @@ static int entered(struct thread *t, struct mutex *m, int died)
 		return r;
 	}
 	note_acquisition(m);
-	if (died || state != STATE_CONSISTENT) {
-		atomic_store_explicit(&m->state, STATE_RECOVERING, memory_order_relaxed);
-		count(&m->owner_deaths);
-		return FIPC_OWNER_DIED;
+	if (!died && state == STATE_CONSISTENT)
+		return 0;
+	if (!change_state(m, state, STATE_RECOVERING)) {
+		let_go(t, m, t->top, 0);
+		return -ENOTRECOVERABLE;
 	}
-	return 0;
+	count(&m->owner_deaths);
+	return FIPC_OWNER_DIED;
 }
 
 /* Have the word and be on record for it, whatever the memory around it says. As acquire, and -EAGAIN. */
@@ -377,11 +387,60 @@ int fipc_mutex_consistent(fipc_mutex *public)
 {
 	struct mutex *m = mutex_of(public);
 	struct thread *t = fipc__self;
-	if (!find_held(t, node_of(t, m)) ||
-	    atomic_load_explicit(&m->state, memory_order_relaxed) != STATE_RECOVERING)
+	if (!find_held(t, node_of(t, m)))
 		return -EINVAL;
-	atomic_store_explicit(&m->state, STATE_CONSISTENT, memory_order_relaxed); /* published by the unlock */
+	return change_state(m, STATE_RECOVERING, STATE_CONSISTENT) ? 0 : -EINVAL;
+}
+
+/* ---- revoke ---- */
+
+/* Does no thread of this TID exist? Then its owner is dead for sure; one that took the TID since makes it look alive. */
+static bool is_gone(uint32_t tid)
+{
+	return syscall(SYS_tkill, (pid_t)tid, 0) < 0 && errno == ESRCH;
+}
+
+/*
+ * A dead owner's word, as the kernel would have left it. A living owner's: OWNER_DIED beside its TID, which no locker
+ * waits for; it wakes those who do. The owner stays on its own list: to take a node off another thread's list would cut
+ * it, and the thread's other locks would not be recovered at its death.
+ * Killed after the swap, before the wake: sleepers stay until the owner unlocks or dies, or the revoke is repeated.
+ * Killed before the state is set: until the owner unlocks nobody gets it, then all is as if nothing had been revoked.
+ */
+static int revoke_word(struct mutex *m)
+{
+	uint32_t v = atomic_load_explicit(&m->word, memory_order_relaxed);
+	bool dead;
+	uint32_t left;
+	do {
+		if ((v & WORD_TID) == 0)
+			return -ESRCH;
+		dead = is_gone(v & WORD_TID);
+		left = dead ? (v & WORD_WAITERS) | WORD_OWNER_DIED : v | WORD_OWNER_DIED;
+		/* acquire and release: stands for the owner, as the kernel would */
+	} while (!atomic_compare_exchange_strong_explicit(&m->word, &v, left, memory_order_acq_rel,
+							  memory_order_relaxed));
+	if (dead) {
+		if (v & WORD_WAITERS)
+			wake(m);
+		return 0;
+	}
+	fipc__futex_wake(&m->word, UINT_MAX, FUTEX_SHARED);
+	/* relaxed: who reads it has the lock word, or will have; a recovery that began since is refused by change_state */
+	atomic_store_explicit(&m->state, STATE_NOT_RECOVERABLE, memory_order_relaxed);
 	return 0;
+}
+
+int fipc_mutex_revoke(fipc_mutex *public)
+{
+	struct mutex *m = mutex_of(public);
+	int r = fipc__robust_enter(), saved = errno;
+	if (r == 0)
+		r = usable(fipc__self, m);
+	if (r == 0 && atomic_load_explicit(&m->state, memory_order_relaxed) != STATE_NOT_RECOVERABLE)
+		r = revoke_word(m);
+	errno = saved;
+	return r;
 }
 
 /* ---- in place ---- */

@@ -105,7 +105,7 @@ FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_unlink(const char *name);
  *	-EBUSY           somebody has it (trylock, or d <= 0)
  *	-ETIMEDOUT       the deadline passed
  *	-EDEADLK         this thread holds it already
- *	-ENOTRECOVERABLE an owner died, and the next one unlocked without fipc_mutex_consistent()
+ *	-ENOTRECOVERABLE an owner died, and the next one unlocked without fipc_mutex_consistent(); or it was revoked
  *	-EINTR           a signal was handled, and the thread asked to be told (fipc_set_interruptible)
  *	-EINVAL          not a mutex, or it was destroyed meanwhile
  *	-EACCES          opened FIPC_READONLY
@@ -131,6 +131,16 @@ FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_unlock(fipc_mutex *m);
  * Returns 0, or -EINVAL: this thread does not hold it after a death.
  */
 FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_consistent(fipc_mutex *m);
+
+/*
+ * For operators: end the wait for an owner that will not let go. The caller need not hold it, and never does afterwards.
+ * Its owner is dead (its death was not seen: an exec by a thread other than the main one): as if it had died inside.
+ * Its owner lives: nobody gets it again. Who waits and who comes gets -ENOTRECOVERABLE; the owner keeps what it has, its
+ * unlock returns 0, and its other locks stay robust. It is never handed to a second owner.
+ * Returns 0 (also when it is not recoverable already), -ESRCH (nobody holds it), -EINVAL, -EACCES, -ENOTSUP, -EXDEV,
+ * -ENOSYS, -ENOMEM as fipc_mutex_lock().
+ */
+FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_revoke(fipc_mutex *m);
 
 enum { /* fipc_mutex_info.state */
 	FIPC_MUTEX_FREE,
