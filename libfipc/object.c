@@ -234,29 +234,54 @@ int fipc__object_create(int root, const char *file, const struct object_kind *ki
 
 /* ---- going ---- */
 
+#define LAST_LOOKS 6 /* 10 us, then twice as long each time: 0.6 ms in all */
+
+static bool no_entries(int root, const char *file)
+{
+	char pids[PIDS_SIZE_MAX];
+	fipc__name_pids(pids, file);
+	return unlinkat(root, pids, AT_REMOVEDIR) == 0 || errno == ENOENT;
+}
+
+/*
+ * Does nobody else have it? Others with entries: there is no more to ask. None with an entry, but somebody has it open:
+ * perhaps one who leaves too, and looks, or has just looked (the kernel drops a closed file's lock before it forgets that
+ * it was open). The later one of the two must find out.
+ */
+static bool is_last(int root, const char *file, const struct object *o)
+{
+	struct patience patience = {.until = FIPC_FOREVER, .sleep_ns = 10000};
+	for (int looks = 0; looks < LAST_LOOKS; looks++) {
+		int r = fipc__file_lease(o->fd);
+		if (r != -EAGAIN)
+			return r == 0;
+		if (!no_entries(root, file))
+			return false;
+		fipc__be_patient(&patience);
+	}
+	return false;
+}
+
 /* The last one out takes it away; who may not unlink leaves that to its owner, or to fipcd. */
 static void take_away_if_last(int root, const char *file, struct object *o)
 {
 	struct survey s;
-	if (fipc__file_lease(o->fd) == 0 && fipc__entries_survey(root, file, o->st.st_ino, true, NULL, NULL, &s) == 0 &&
-	    s.alive == 0 && s.unknown == 0)
+	if (is_last(root, file, o) && fipc__file_is_named(root, file, &o->st) &&
+	    fipc__entries_survey(root, file, o->st.st_ino, true, NULL, NULL, &s) == 0 && s.alive == 0 && s.unknown == 0)
 		fipc__object_drop(root, file);
 }
 
 void fipc__object_leave(int root, const char *file, struct tracker *t, const struct stat *st, bool persistent)
 {
 	struct object o = {.fd = open_patiently(root, file, O_RDONLY)};
-	bool locked = o.fd >= 0 && fstat(o.fd, &o.st) == 0 && o.st.st_ino == st->st_ino &&
-		      lock_named(root, file, &o) == 0;
-	char pids[PIDS_SIZE_MAX];
+	bool named = o.fd >= 0 && fstat(o.fd, &o.st) == 0 && o.st.st_ino == st->st_ino;
+	bool locked = named && fipc__file_lock(o.fd, true) == 0;
 	if (t->page)
 		fipc__entry_remove(root, file, t, st->st_ino);
 	if (locked && !persistent)
 		take_away_if_last(root, file, &o);
-	if (!locked) { /* of an object that the name no longer leads to: the last of them takes the directory */
-		fipc__name_pids(pids, file);
-		unlinkat(root, pids, AT_REMOVEDIR);
-	}
+	if (!named)
+		no_entries(root, file); /* of an object that the name no longer leads to: the last takes the directory */
 	if (o.fd >= 0)
 		fipc__object_settle(&o);
 }

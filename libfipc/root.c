@@ -88,7 +88,7 @@ static int checked(int fd, bool explicitly)
 int fipc__root_open(const struct root_choice *choice, bool create)
 {
 	/* Anybody can put a symbolic link into /dev/shm; one that somebody named is meant. */
-	int fd = open_directory(AT_FDCWD, choice->path, choice->explicitly ? 0 : O_NOFOLLOW);
+	int fd = open_directory(AT_FDCWD, choice->path, O_PATH | (choice->explicitly ? 0 : O_NOFOLLOW));
 	if (fd == -ENOENT && create)
 		fd = fipc__make_directory(AT_FDCWD, choice->path, SHARED_MODE);
 	return checked(fd, choice->explicitly);
