@@ -52,6 +52,7 @@ test | ci)
 	need_command c++ g++ "the headers are for C++ too: tested"
 	need_library cmocka libcmocka-dev "the test framework"
 	need_command valgrind valgrind "the suite runs under memcheck"
+	need_command spin spin "the lock word's protocol is model-checked"
 	need_command musl-gcc musl-tools "the library is for musl too: tested"
 	;;
 esac

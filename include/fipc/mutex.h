@@ -15,7 +15,8 @@
  * A child of fork() holds nothing. An exec by a thread other than the main one loses what that thread holds.
  *
  * Limits: one PID namespace (the kernel compares thread ids); 2047 of them held by one thread at a time, pthread robust
- * mutexes that it holds included, which fipc cannot count; peers of one word size. Linux 5.16.
+ * mutexes that it holds included, which fipc cannot count; peers of one word size. Linux 5.16; that no kill of a waiter
+ * strands another needs 5.19, whose kernel passes the pending wake-up on when the word still says that others wait.
  * The rules are those of the kernel's Documentation/locking/robust-futex-ABI.rst; each thread's list is libc's, so
  * fipc mutexes and pthread robust mutexes can be held together.
  */

@@ -1,0 +1,99 @@
+#!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
+# run.sh: check the model of the lock word's protocol (word.pml) by spin, exhaustively: it holds, and each variant that
+# is known to be bad fails, by what it is expected to break. One line each: name, states, result, seconds.
+set -u
+cd "$(dirname "$0")" || exit 1
+
+for tool in spin cc; do
+	if ! command -v "$tool" >/dev/null; then
+		echo "SKIP: no $tool (sh tests/setup.sh test installs it)"
+		exit 77
+	fi
+done
+
+model=$PWD/word.pml
+work=$(mktemp -d) || exit 1
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+cd "$work" || exit 1
+failed=0
+
+# verify <-Dname=value>...: its outcome into ./out. States are compressed but all kept (COLLAPSE), in 2 GB at most.
+verify()
+{
+	rm -f pan* out
+	spin -P'cc -E -x c' -a "$@" "$model" >out 2>&1 &&
+		cc -O1 -w -DSAFETY -DCOLLAPSE -DMEMLIM=2000 -o pan pan.c >>out 2>&1 &&
+		./pan -m100000 >out 2>&1
+}
+
+# What came of it: "holds" if everything was searched, "fails: <what broke>", else "no verdict".
+outcome()
+{
+	case $(sed -n 's/^pan:[0-9]*: *//p' out) in
+	*awake*waiter_count*) echo "fails: count" ;;
+	*awake* | *'invalid end state'*) echo "fails: stranded" ;;
+	*inside*) echo "fails: two inside" ;;
+	*untold*) echo "fails: untold" ;;
+	*unrecoverable*) echo "fails: not gone" ;;
+	'')
+		if grep -q 'errors: 0$' out && ! grep -qi 'too small\|not completed\|out of memory' out; then
+			echo holds
+		else
+			echo "no verdict"
+		fi
+		;;
+	*) echo "fails: otherwise" ;;
+	esac
+}
+
+# expect <outcome> <name> <-Dname=value>...
+expect()
+{
+	expected=$1 name=$2
+	shift 2
+	begin=$(date +%s)
+	verify "$@"
+	found=$(outcome)
+	states=$(sed -n 's/^ *\([0-9]*\) states, stored.*/\1/p' out)
+	verdict=$found
+	if [ "$found" != "$expected" ]; then
+		verdict="$found: WRONG, expected \"$expected\" ($*)"
+		failed=1
+	fi
+	printf '%-52s %9s states  %-18s %3d s\n' "$name" "${states:-no}" "$verdict" "$(($(date +%s) - begin))"
+	[ "$found" = "$expected" ] || tail -n 20 out
+}
+
+# bad <variant> <kills that it bears> <kills that it does not> <what it breaks> <description> [<-Dname=value>...]
+# It bears "none": it fails though nobody is killed.
+bad()
+{
+	variant=$1 bears=$2 kills=$3 breaks=$4 description=$5
+	shift 5
+	[ "$bears" = none ] || expect holds "bad: $description, $bears killed" "-DBAD=$variant" "-DKILLS=$bears" "$@"
+	expect "fails: $breaks" "bad: $description, $kills killed" "-DBAD=$variant" "-DKILLS=$kills" "$@"
+}
+
+expect holds "2 waiters + barger, 1 killed" -DKILLS=1
+expect holds "2 waiters + barger, 2 killed" -DKILLS=2
+expect holds "2 waiters + barger, 2 killed, time-outs, signals" -DKILLS=2 -DTIMED=1
+expect holds "the same, 3 killed, and exits holding" -DKILLS=3 -DTIMED=1 -DEXITS=1
+expect holds "3 waiters + barger once, 1 killed" -DWAITERS_N=3 -DCALLS=1 -DKILLS=1
+
+bad UNLOCK_CLEARS 0 1 stranded "unlock clears WAITERS"
+bad COUNT_KEEPS 0 1 stranded "a count decides whether WAITERS stays"
+bad COUNT_WAKES 0 1 count "a count decides whether to wake"
+bad FLAG_OUTSIDE 0 1 stranded "a flag beside the word, never cleared"
+bad FLAG_CLEARED none 0 stranded "a flag beside the word, cleared"
+bad CLEAR_ONLY none 0 stranded "WAITERS cleared without waking all"
+bad STATE_IN_WORD 1 2 stranded "not recoverable said in the word"
+bad STATE_LATE 0 1 "not gone" "not recoverable said after the release"
+bad TIMEOUT_FIRST none 0 stranded "a time-out outdoes a wake-up" -DTIMED=1
+bad NOT_PENDING 0 1 stranded "nothing pending during the sleep"
+bad WHOLE_WORD 0 1 stranded "kernel: only if the whole word is 0"
+bad BLIND_SWAP none 0 "two inside" "acquire does not compare"
+bad UNTOLD 0 1 untold "acquire overlooks OWNER_DIED"
+
+exit $failed
