@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * No single SIGKILL, at any instruction of any process, leaves a live waiter asleep on a free or dead lock, lets two
+ * in, or loses the fact that an owner died inside.
+ *
+ * In each scene one process, the victim, is run up to an instruction and killed there; then whoever waits has to get
+ * the mutex, and the death has to be told exactly if the victim was the owner.
+ */
+#include "step.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+enum { MOST_WAITERS = 2, NOT_YET = -1000, STUCK_MS = 10000, ENOUGH_FAILURES = 5 };
+
+struct stage {
+	fipc_mutex m;
+	fipc_word inside; /* number of those between lock and unlock; after a death inside, what it left */
+	fipc_word double_entries;
+	struct {
+		int result; /* of its lock */
+		fipc_word done;
+	} waiters[MOST_WAITERS];
+};
+
+static struct stage *stage;
+static struct gate victim_ready, victim_go;
+
+struct tally {
+	unsigned points, stuck, double_entries, deaths_lost, deaths_made_up;
+};
+
+/* ---- what everybody does with the mutex ---- */
+
+static void visit(int r)
+{
+	if (r == FIPC_OWNER_DIED)
+		must_be(fipc_mutex_consistent(&stage->m), 0);
+	else if (fipc_word_load(&stage->inside))
+		fipc_word_store(&stage->double_entries, 1);
+	fipc_word_store(&stage->inside, 1);
+	fipc_word_store(&stage->inside, 0);
+}
+
+static void leave(void)
+{
+	must_be(fipc_mutex_unlock(&stage->m), 0);
+}
+
+/* The first use is long, and a scene of its own. FIPC_TIMESTAMPS takes the slow way in. */
+static void warm_up(void)
+{
+	fipc_mutex m;
+
+	must_be(fipc_mutex_init(&m, FIPC_TIMESTAMPS), 0);
+	must_be(fipc_mutex_lock(&m), 0);
+	must_be(fipc_mutex_unlock(&m), 0);
+	must_be(fipc_mutex_consistent(&m), -EINVAL);
+}
+
+static void wait_for_it(void *argument)
+{
+	int i = (int)(intptr_t)argument, r = fipc_mutex_lock(&stage->m);
+
+	stage->waiters[i].result = r;
+	if (r >= 0) {
+		visit(r);
+		leave();
+	}
+	fipc_word_store(&stage->waiters[i].done, 1);
+	for (;;)
+		pause();
+}
+
+static void lock_and_die(void *argument)
+{
+	(void)argument;
+	must_not_fail(fipc_mutex_lock(&stage->m));
+	raise(SIGKILL);
+}
+
+/* ---- the victims: what is before trace_me() runs freely ---- */
+
+static void hold_until_waited_for(void)
+{
+	must_be(fipc_mutex_lock(&stage->m), 0);
+	gate_open(&victim_ready);
+	gate_pass(&victim_go);
+}
+
+static void victim_locks_and_unlocks(void *argument)
+{
+	int r;
+
+	(void)argument;
+	warm_up();
+	trace_me();
+	r = fipc_mutex_lock(&stage->m);
+	visit(r);
+	leave();
+	trace_over();
+}
+
+static void victim_tries(void *argument)
+{
+	(void)argument;
+	warm_up();
+	trace_me();
+	must_be(fipc_mutex_trylock(&stage->m), 0);
+	visit(0);
+	leave();
+	trace_over();
+}
+
+static void victim_uses_it_the_first_time(void *argument)
+{
+	(void)argument;
+	trace_me();
+	must_be(fipc_mutex_lock(&stage->m), 0);
+	visit(0);
+	leave();
+	trace_over();
+}
+
+static void victim_gives_up(void *argument)
+{
+	(void)argument;
+	warm_up();
+	trace_me();
+	must_be(fipc_mutex_lock(&stage->m), FIPC_OWNER_DIED);
+	leave();
+	trace_over();
+}
+
+static void victim_unlocks(void *argument)
+{
+	(void)argument;
+	hold_until_waited_for();
+	trace_me();
+	leave();
+	trace_over();
+}
+
+static void victim_unlocks_and_locks(void *argument)
+{
+	(void)argument;
+	hold_until_waited_for();
+	trace_me();
+	leave();
+	visit(fipc_mutex_lock(&stage->m));
+	leave();
+	trace_over();
+}
+
+static void victim_unlocks_out_of_order(void *argument)
+{
+	fipc_mutex others[2];
+
+	(void)argument;
+	for (int i = 0; i < 2; i++)
+		must_be(fipc_mutex_init(&others[i], 0), 0);
+	must_be(fipc_mutex_lock(&others[0]), 0);
+	must_be(fipc_mutex_lock(&stage->m), 0);
+	must_be(fipc_mutex_lock(&others[1]), 0);
+	gate_open(&victim_ready);
+	gate_pass(&victim_go);
+	trace_me();
+	leave();
+	trace_over();
+}
+
+static void victim_waits(void *argument)
+{
+	(void)argument;
+	warm_up();
+	trace_me();
+	visit(fipc_mutex_lock(&stage->m));
+	leave();
+	trace_over();
+}
+
+static void victim_waits_in_vain(void *argument)
+{
+	(void)argument;
+	warm_up();
+	trace_me();
+	must_be(fipc_mutex_lock_until(&stage->m, fipc_after_ms(20)), -ETIMEDOUT);
+	trace_over();
+}
+
+/* ---- the scenes ---- */
+
+struct scene {
+	void (*victim)(void *);
+	int waiters;       /* asleep when the victim begins */
+	int barger;        /* the director tries to get it between the victim's last instruction and its death */
+	int died_before;   /* the mutex comes with a death not yet told */
+	int may_give_up;   /* and may end as not recoverable */
+	int victim_waits;  /* the director holds it meanwhile */
+	int after_its_sleep; /* the victim is left alone until it has been woken */
+	int unlock_first;  /* with that: by the director's unlock, else by its deadline */
+	unsigned most;     /* kill points; 0: every instruction */
+};
+
+struct run {
+	pid_t victim, waiters[MOST_WAITERS];
+	enum stop stop;
+	int holds; /* the director */
+};
+
+static void start_waiters(const struct scene *scene, struct run *run)
+{
+	for (int i = 0; i < scene->waiters; i++) {
+		run->waiters[i] = start(wait_for_it, (void *)(intptr_t)i);
+		await(asleep_in_futex(run->waiters[i]));
+	}
+}
+
+static void let_it_sleep(struct run *run)
+{
+	while (run->stop == STEPPED)
+		run->stop = step_syscall(run->victim);
+	must(run->stop == SLEEPS);
+}
+
+static void take_it(struct run *run)
+{
+	int r = fipc_mutex_trylock(&stage->m);
+
+	run->holds = r >= 0;
+	if (run->holds)
+		visit(r);
+}
+
+static void let_it_go(struct run *run)
+{
+	if (run->holds)
+		leave();
+	run->holds = 0;
+}
+
+/* Up to where the victim stands at the first instruction that is swept. */
+static void begin(const struct scene *scene, struct run *run)
+{
+	memset(run, 0, sizeof(*run));
+	memset(stage, 0, sizeof(*stage));
+	must_be(fipc_mutex_init(&stage->m, 0), 0);
+	for (int i = 0; i < MOST_WAITERS; i++)
+		stage->waiters[i].result = NOT_YET;
+	if (scene->died_before)
+		must_be(in_child(lock_and_die, NULL), 128 + SIGKILL);
+	if (scene->victim_waits)
+		take_it(run);
+	if (scene->after_its_sleep) {
+		run->victim = start(scene->victim, NULL);
+		await_traced(run->victim);
+		let_it_sleep(run);
+		start_waiters(scene, run);
+		if (scene->unlock_first)
+			let_it_go(run);
+		must(stops_again(run->victim));
+		run->stop = STEPPED;
+		if (!scene->unlock_first)
+			let_it_go(run);
+		if (scene->barger)
+			take_it(run);
+		return;
+	}
+	if (scene->victim_waits)
+		start_waiters(scene, run);
+	run->victim = start(scene->victim, NULL);
+	if (scene->waiters && !scene->victim_waits) {
+		gate_pass(&victim_ready);
+		start_waiters(scene, run);
+		gate_open(&victim_go);
+	}
+	await_traced(run->victim);
+}
+
+static int all_done(const struct scene *scene)
+{
+	for (int i = 0; i < scene->waiters; i++)
+		if (!fipc_word_load(&stage->waiters[i].done))
+			return 0;
+	return 1;
+}
+
+static int get_done(const struct scene *scene)
+{
+	int64_t end = now_ns() + STUCK_MS * INT64_C(1000000);
+
+	while (!all_done(scene)) {
+		if (now_ns() > end)
+			return 0;
+		nap_us(20);
+	}
+	return 1;
+}
+
+/* Deaths that the waiters, and one who came afterwards, have been told of. */
+static int count_told(const struct scene *scene, int after)
+{
+	int told = after == FIPC_OWNER_DIED;
+
+	for (int i = 0; i < scene->waiters; i++)
+		told += stage->waiters[i].result == FIPC_OWNER_DIED;
+	return told;
+}
+
+static void complain(const struct scene *scene, unsigned point, const char *what, const struct fipc_mutex_info *before)
+{
+	struct fipc_mutex_info info;
+
+	must_be(fipc_mutex_info(&stage->m, &info, sizeof(info)), 0);
+	fprintf(stderr, "killed after %u instructions: %s; then state %u owner %u; ", point, what, before->state,
+		before->owner_tid);
+	fprintf(stderr, "now word %#x state %u owner %u waiters %u, results", (unsigned)stage->m.opaque[1], info.state,
+		info.owner_tid, info.waiters);
+	for (int i = 0; i < scene->waiters; i++)
+		fprintf(stderr, " %d", stage->waiters[i].result);
+	fprintf(stderr, "\n");
+}
+
+static void judge(const struct scene *scene, const struct run *run, unsigned point,
+		  const struct fipc_mutex_info *before, struct tally *tally)
+{
+	int expected = before->owner_tid == (uint32_t)run->victim || before->state == FIPC_MUTEX_DIED;
+	int stuck = !get_done(scene), after = stuck ? 0 : fresh_trylock(&stage->m);
+	int gone = scene->may_give_up && after == -ENOTRECOVERABLE, told = count_told(scene, after);
+
+	if (stuck || (after < 0 && !gone)) {
+		tally->stuck++;
+		complain(scene, point, stuck ? "a waiter is stuck" : "nobody can lock it", before);
+	} else if (fipc_word_load(&stage->double_entries)) {
+		tally->double_entries++;
+		complain(scene, point, "two inside", before);
+	} else if (gone ? before->state != FIPC_MUTEX_NOT_RECOVERABLE : told < expected) {
+		tally->deaths_lost++;
+		complain(scene, point, "its death was not told", before);
+	} else if (told > expected) {
+		tally->deaths_made_up++;
+		complain(scene, point, "a death was told that was none", before);
+	}
+}
+
+static void run_once(const struct scene *scene, unsigned point, struct tally *tally)
+{
+	struct fipc_mutex_info before;
+	struct run run;
+
+	begin(scene, &run);
+	run.stop = step_instructions(run.victim, point);
+	if (scene->barger && !scene->after_its_sleep)
+		take_it(&run);
+	must_be(fipc_mutex_info(&stage->m, &before, sizeof(before)), 0);
+	kill_there(run.victim, run.stop);
+	let_it_go(&run);
+	judge(scene, &run, point, &before, tally);
+	for (int i = 0; i < scene->waiters; i++)
+		murder(run.waiters[i]);
+	tally->points++;
+}
+
+static struct points find_points(const struct scene *scene)
+{
+	struct points points;
+	struct run run;
+
+	begin(scene, &run);
+	points = scene->most ? record_some_points(run.victim, scene->most, &run.stop)
+			     : record_points(run.victim, &run.stop);
+	kill_there(run.victim, run.stop);
+	let_it_go(&run);
+	must(get_done(scene));
+	for (int i = 0; i < scene->waiters; i++)
+		murder(run.waiters[i]);
+	return points;
+}
+
+static void sweep(const char *name, const struct scene *scene)
+{
+	struct tally t = {0};
+	struct points points;
+
+	stage = share(sizeof(*stage));
+	gate_make(&victim_ready);
+	gate_make(&victim_go);
+	points = find_points(scene);
+	for (unsigned i = 0; i < points.n && t.stuck + t.double_entries + t.deaths_lost < ENOUGH_FAILURES; i++)
+		run_once(scene, points.at[i], &t);
+	printf("%s: %u kill points, %u stuck, %u double entry, %u lost deaths, %u deaths made up\n", name, t.points,
+	       t.stuck, t.double_entries, t.deaths_lost, t.deaths_made_up);
+	free(points.at);
+	gate_free(&victim_ready);
+	gate_free(&victim_go);
+	munmap(stage, sizeof(*stage));
+	assert_true(t.points > 10);
+	assert_int_equal(t.stuck + t.double_entries + t.deaths_lost + t.deaths_made_up, 0);
+}
+
+#define SCENE(test, ...)                                                                                              \
+	static void test(void **state)                                                                                \
+	{                                                                                                             \
+		const struct scene scene = {__VA_ARGS__};                                                             \
+                                                                                                                      \
+		(void)state;                                                                                          \
+		sweep(#test, &scene);                                                                                 \
+	}
+
+SCENE(lock_and_unlock_alone, .victim = victim_locks_and_unlocks)
+SCENE(trylock_and_unlock_alone, .victim = victim_tries)
+SCENE(first_use, .victim = victim_uses_it_the_first_time, .most = 150)
+SCENE(after_a_death, .victim = victim_locks_and_unlocks, .died_before = 1)
+SCENE(giving_up, .victim = victim_gives_up, .died_before = 1, .may_give_up = 1)
+SCENE(unlock_with_a_waiter, .victim = victim_unlocks, .waiters = 1)
+SCENE(unlock_with_two_waiters, .victim = victim_unlocks, .waiters = 2)
+SCENE(unlock_with_two_waiters_and_a_barger, .victim = victim_unlocks, .waiters = 2, .barger = 1)
+SCENE(unlock_out_of_order_with_a_waiter, .victim = victim_unlocks_out_of_order, .waiters = 1)
+SCENE(unlock_and_lock_with_a_waiter, .victim = victim_unlocks_and_locks, .waiters = 1)
+SCENE(waiter_killed_going_to_sleep, .victim = victim_waits, .victim_waits = 1, .waiters = 1)
+SCENE(waiter_killed_when_woken, .victim = victim_waits, .victim_waits = 1, .waiters = 1, .after_its_sleep = 1,
+      .unlock_first = 1)
+SCENE(waiter_killed_when_woken_too_late, .victim = victim_waits, .victim_waits = 1, .waiters = 1,
+      .after_its_sleep = 1, .unlock_first = 1, .barger = 1)
+SCENE(waiter_killed_when_timed_out, .victim = victim_waits_in_vain, .victim_waits = 1, .waiters = 1,
+      .after_its_sleep = 1, .barger = 1)
+
+/* ---- attach: whoever makes a mutex of zeroed memory is killed, and another one, who came meanwhile, makes it ---- */
+
+static void victim_attaches(void *argument)
+{
+	(void)argument;
+	warm_up();
+	trace_me();
+	must_be(fipc_mutex_attach(&stage->m, 0), FIPC_CREATED);
+	trace_over();
+}
+
+static void attach_and_use(void *argument)
+{
+	(void)argument;
+	must_not_fail(fipc_mutex_attach(&stage->m, 0));
+	stage->waiters[0].result = fipc_mutex_lock(&stage->m);
+	must_not_fail(stage->waiters[0].result);
+	visit(stage->waiters[0].result);
+	leave();
+}
+
+static pid_t begin_attach(void)
+{
+	pid_t pid;
+
+	memset(stage, 0, sizeof(*stage));
+	pid = start(victim_attaches, NULL);
+	await_traced(pid);
+	return pid;
+}
+
+static void attach_killed_half_way(void **state)
+{
+	struct points points;
+	unsigned failures = 0, told = 0;
+	enum stop stop;
+
+	(void)state;
+	stage = share(sizeof(*stage));
+	points = record_points(begin_attach(), &stop);
+	assert_int_equal(stop, FINISHED);
+	for (unsigned i = 0; i < points.n; i++) {
+		pid_t victim = begin_attach(), other;
+		int status, done;
+
+		stop = step_instructions(victim, points.at[i]);
+		other = start(attach_and_use, NULL);
+		while (!(done = ended(other, &status, 0)) && !asleep_in_futex(other))
+			nap_us(20);
+		kill_there(victim, stop);
+		if (!done && !ended(other, &status, STUCK_MS)) {
+			murder(other);
+			status = -1;
+		}
+		failures += status != 0 || fresh_trylock(&stage->m) != 0;
+		told += stage->waiters[0].result == FIPC_OWNER_DIED;
+	}
+	/* Who is killed between having made it and letting go of it may count as an owner, though nobody was inside. */
+	printf("attach_killed_half_way: %u kill points, %u left no good mutex, %u told of a death\n", points.n,
+	       failures, told);
+	free(points.at);
+	munmap(stage, sizeof(*stage));
+	assert_int_equal(failures, 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(lock_and_unlock_alone),
+		cmocka_unit_test(trylock_and_unlock_alone),
+		cmocka_unit_test(first_use),
+		cmocka_unit_test(after_a_death),
+		cmocka_unit_test(giving_up),
+		cmocka_unit_test(unlock_with_a_waiter),
+		cmocka_unit_test(unlock_with_two_waiters),
+		cmocka_unit_test(unlock_with_two_waiters_and_a_barger),
+		cmocka_unit_test(unlock_out_of_order_with_a_waiter),
+		cmocka_unit_test(unlock_and_lock_with_a_waiter),
+		cmocka_unit_test(waiter_killed_going_to_sleep),
+		cmocka_unit_test(waiter_killed_when_woken),
+		cmocka_unit_test(waiter_killed_when_woken_too_late),
+		cmocka_unit_test(waiter_killed_when_timed_out),
+		cmocka_unit_test(attach_killed_half_way),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
