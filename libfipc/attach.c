@@ -33,16 +33,9 @@ bool fipc__be_patient(struct patience *p)
 	return true;
 }
 
-int fipc__file_lock(int fd, bool wait)
+int fipc__file_lock(int fd)
 {
-	struct patience patience = {0};
-	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return -errno;
-		if (!wait || !fipc__be_patient(&patience))
-			return -EBUSY;
-	}
-	return 0;
+	return flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno == EWOULDBLOCK || errno == EINTR ? -EBUSY : -errno;
 }
 
 bool fipc__file_is_named(int at, const char *file, const struct stat *st)
@@ -75,30 +68,58 @@ static mode_t pids_mode(mode_t object)
 	return mode;
 }
 
-/* Without following a symbolic link, which anybody could have put there. */
-static int open_pids(int root, const char *file)
+/* Without following a symbolic link, which anybody could have put there. Fills st. */
+static int open_pids(int root, const char *file, struct stat *st)
 {
 	char pids[PIDS_SIZE_MAX];
 	int fd;
 	fipc__name_pids(pids, file);
 	fd = openat(root, pids, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? (errno == ENOTDIR || errno == ELOOP ? -EINVAL : -errno) : fd;
+	if (fd < 0)
+		return errno == ENOTDIR || errno == ELOOP ? -EINVAL : -errno;
+	if (fstat(fd, st) < 0) {
+		int r = -errno;
+		close(fd);
+		return r;
+	}
+	return fd;
 }
 
 static int make_pids(int root, const char *file, const struct stat *object)
 {
 	char pids[PIDS_SIZE_MAX];
-	struct stat st;
 	int fd;
 	fipc__name_pids(pids, file);
 	fd = fipc__make_directory(root, pids, pids_mode(object->st_mode));
 	if (fd < 0)
 		return fd == -ENOTDIR || fd == -ELOOP ? -EINVAL : fd;
-	/* The owner of a directory can remove what is in it: it has to be root, the object's owner, or this user. */
-	if (fstat(fd, &st) < 0 || (st.st_uid != 0 && st.st_uid != object->st_uid && st.st_uid != geteuid())) {
-		close(fd);
-		return -EPERM;
+	close(fd);
+	return 0;
+}
+
+/*
+ * The .pids of this object. It must be root's, the object's owner's or this user's, for a directory's owner can remove
+ * what is in it: an empty one of somebody else's gives way, if we may. Ours is given the mode that this object wants: it may
+ * have been another's, of this name, before.
+ */
+static int open_own_pids(int root, const char *file, const struct stat *object)
+{
+	char pids[PIDS_SIZE_MAX];
+	struct stat st;
+	int r, fd = open_pids(root, file, &st);
+	if (fd == -ENOENT) {
+		r = make_pids(root, file, object);
+		return r < 0 ? r : open_pids(root, file, &st);
 	}
+	if (fd < 0)
+		return fd;
+	if (st.st_uid != 0 && st.st_uid != object->st_uid && st.st_uid != geteuid()) {
+		close(fd);
+		fipc__name_pids(pids, file);
+		return unlinkat(root, pids, AT_REMOVEDIR) == 0 ? -ENOENT : -EPERM;
+	}
+	if (st.st_uid == geteuid() && (st.st_mode & 07777) != pids_mode(object->st_mode))
+		make_pids(root, file, object);
 	return fd;
 }
 
@@ -113,9 +134,9 @@ static int link_entry(int root, int pids, struct tracker *t, uint64_t object)
 static int add_entry(int root, const char *file, struct tracker *t, const struct stat *object)
 {
 	for (int i = 0; i < LINK_TRIES; i++) {
-		int r, pids = open_pids(root, file);
+		int r, pids = open_own_pids(root, file, object);
 		if (pids == -ENOENT)
-			pids = make_pids(root, file, object);
+			continue; /* taken away between its making and its opening */
 		if (pids < 0)
 			return pids;
 		r = link_entry(root, pids, t, object->st_ino);
@@ -136,16 +157,17 @@ int fipc__entry_add(int root, const char *file, struct tracker *t, const struct 
 	return r;
 }
 
-void fipc__entry_remove(int root, const char *file, struct tracker *t, uint64_t object)
+int fipc__entry_remove(int root, const char *file, const struct tracker *t, uint64_t object)
 {
 	char entry[ENTRY_SIZE_MAX];
-	int pids = open_pids(root, file);
-	if (pids >= 0) {
-		fipc__name_entry(entry, t->inode, object);
-		unlinkat(pids, entry, 0);
-		close(pids);
-	}
-	fipc__tracker_unhint(t, object);
+	struct stat st;
+	int pids = open_pids(root, file, &st);
+	if (pids < 0)
+		return pids == -EMFILE || pids == -ENFILE || pids == -ENOMEM ? pids : 0;
+	fipc__name_entry(entry, t->inode, object);
+	unlinkat(pids, entry, 0);
+	close(pids);
+	return 0;
 }
 
 static void judge(int pids, const char *name, bool remove_dead, struct fipc_attachment *a, struct survey *s)
@@ -163,7 +185,7 @@ static void judge(int pids, const char *name, bool remove_dead, struct fipc_atta
 static int survey(DIR *dir, uint64_t object, bool remove_dead, attachment_fn callback, void *context, struct survey *s)
 {
 	struct dirent *e;
-	while ((e = readdir(dir))) {
+	while (errno = 0, (e = readdir(dir))) {
 		struct fipc_attachment a = {0};
 		uint64_t of = 0;
 		int r;
@@ -186,7 +208,7 @@ static int survey(DIR *dir, uint64_t object, bool remove_dead, attachment_fn cal
 		if (r != 0)
 			return r;
 	}
-	return 0;
+	return -errno;
 }
 
 int fipc__entries_survey(int root, const char *file, uint64_t object, bool remove_dead, attachment_fn callback,
@@ -209,6 +231,18 @@ int fipc__entries_survey(int root, const char *file, uint64_t object, bool remov
 	r = survey(dir, object, remove_dead, callback, context, ret);
 	closedir(dir);
 	return r;
+}
+
+static int stop_at_the_living(const struct fipc_attachment *a, void *context)
+{
+	(void)context;
+	return a->current && a->life != FIPC_DEAD;
+}
+
+bool fipc__entries_any(int root, const char *file, uint64_t object)
+{
+	struct survey s;
+	return fipc__entries_survey(root, file, object, false, stop_at_the_living, NULL, &s) != 0;
 }
 
 int fipc__object_drop(int root, const char *file)

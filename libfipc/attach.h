@@ -22,10 +22,10 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-/* Lock an object's file, open in any mode. wait: for 5 s at most, for a reader may hold it for ever. 0 or -EBUSY. */
-int fipc__file_lock(int fd, bool wait);
+/* Lock an object's file, open in any mode, without waiting. 0 or -EBUSY. */
+int fipc__file_lock(int fd);
 
-/* A little longer each time. False: the 5 s are over. */
+/* For who may wait: a little longer each time. False: 5 s are over, for a reader may hold a file's lock for ever. */
 struct patience {
 	fipc_deadline until;
 	long sleep_ns;
@@ -44,7 +44,8 @@ void fipc__file_end_lease(int fd);
 
 /* 0; -ESTALE: this process's tracker has lost its name; -EACCES, -EROFS: it may not leave entries there; ... */
 int fipc__entry_add(int root, const char *file, struct tracker *t, const struct stat *object);
-void fipc__entry_remove(int root, const char *file, struct tracker *t, uint64_t object);
+/* 0: it is gone, or not ours to remove; -EMFILE, -ENFILE, -ENOMEM: not now. Its hint stays. */
+int fipc__entry_remove(int root, const char *file, const struct tracker *t, uint64_t object);
 
 struct survey {
 	unsigned alive, dead, unknown; /* of the object asked for */
@@ -59,6 +60,9 @@ typedef int (*attachment_fn)(const struct fipc_attachment *a, void *context);
  */
 int fipc__entries_survey(int root, const char *file, uint64_t object, bool remove_dead, attachment_fn callback,
 			 void *context, struct survey *ret);
+
+/* Is anybody attached who is not dead? */
+bool fipc__entries_any(int root, const char *file, uint64_t object);
 
 /* Take the object away: it is locked, named, leased, and its dead entries are removed. 0, -EACCES, -EPERM. */
 int fipc__object_drop(int root, const char *file);

@@ -5,8 +5,10 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* In the page that fork wipes. NEW: just started, or a child that has not looked yet. */
 enum { NEW, ENTERING, ENTERED };
@@ -15,18 +17,25 @@ static struct page {
 	_Atomic uint32_t pidns;
 } *page;
 
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
+static _Atomic bool started;
 static pthread_mutex_t objects, threads;
-static int failed;
+static int cancel_state;             /* of who holds `objects` */
+static _Atomic uint32_t known_pidns; /* kept over fork */
 
 void fipc__objects_lock(void)
 {
+	int state;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	pthread_mutex_lock(&objects);
+	cancel_state = state;
 }
 
 void fipc__objects_unlock(void)
 {
+	int state = cancel_state;
 	pthread_mutex_unlock(&objects);
+	pthread_setcancelstate(state, NULL);
 }
 
 void fipc__threads_lock(void)
@@ -83,32 +92,58 @@ static void after_fork(void)
 	fipc__objects_unlock();
 }
 
-static void start(void)
+static void after_fork_in_child(void)
 {
-	page = fipc__map_wiped_at_fork(sizeof(*page));
-	if (!page)
-		failed = errno == EINVAL ? -ENOSYS : -ENOMEM;
-	else if (pthread_atfork(before_fork, after_fork, enter_once) != 0)
-		failed = -ENOMEM;
+	enter_once();
+	pthread_setcancelstate(cancel_state, NULL);
+}
+
+/* Tried again at the next call if it fails: memory may be short only for a moment. */
+static int start(void)
+{
+	int r = 0;
+	pthread_mutex_lock(&starting);
+	if (!started && !page) {
+		page = fipc__map_wiped_at_fork(sizeof(*page));
+		if (!page)
+			r = errno == EINVAL ? -ENOSYS : -ENOMEM;
+	}
+	if (!started && r == 0) {
+		r = -pthread_atfork(before_fork, after_fork, after_fork_in_child);
+		started = r == 0;
+	}
+	pthread_mutex_unlock(&starting);
+	return r;
 }
 
 int fipc__process_enter(void)
 {
-	pthread_once(&once, start);
-	if (failed)
-		return failed;
-	enter_once();
-	return 0;
+	int r = started ? 0 : start();
+	if (r == 0)
+		enter_once();
+	return r;
+}
+
+/*
+ * Without /proc (after a chroot, say) it is the last one that was known, unless this may be the first process of a new
+ * namespace.
+ */
+static uint32_t find_pidns(void)
+{
+	struct stat st;
+	if (stat("/proc/self/ns/pid", &st) == 0)
+		return (uint32_t)st.st_ino;
+	return known_pidns && getpid() != 1 && getppid() != 0 ? known_pidns : 1;
 }
 
 uint32_t fipc__process_pidns(void)
 {
 	/* relaxed: a number that every thread would find the same */
 	uint32_t ns = atomic_load_explicit(&page->pidns, memory_order_relaxed);
-	struct stat st;
 	if (ns)
 		return ns;
-	ns = stat("/proc/self/ns/pid", &st) == 0 ? (uint32_t)st.st_ino : 1;
+	ns = find_pidns();
 	atomic_store_explicit(&page->pidns, ns, memory_order_relaxed);
+	atomic_store_explicit(&known_pidns, ns, memory_order_relaxed);
 	return ns;
 }

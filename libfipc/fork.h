@@ -18,7 +18,10 @@ int fipc__process_enter(void);
 /* The inode of this process's PID namespace; 1 where the system does not tell (no /proc). */
 uint32_t fipc__process_pidns(void);
 
-/* The lists of this process. Order: objects before threads; an object's file lock between the two. */
+/*
+ * The lists of this process. Order: objects before threads. Whoever holds `objects` cannot be cancelled and waits for
+ * nobody else; file locks and leases are had only meanwhile, so that no fork() copies a descriptor that has one.
+ */
 void fipc__objects_lock(void);
 void fipc__objects_unlock(void);
 void fipc__threads_lock(void);

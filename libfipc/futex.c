@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "futex.h"
 
+#include "tls.h"
+
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
@@ -8,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-static _Thread_local int interruptible;
+static FIPC_TLS int interruptible;
 
 int fipc_set_interruptible(int on)
 {

@@ -10,6 +10,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define CLOSE_PATIENCE_MS 100 /* for a thread that is on its way out of unlock */
+
 struct root {
 	struct root *next;
 	bool explicitly;
@@ -22,6 +24,7 @@ struct handle {
 	struct root *root;
 	const struct object_kind *kind;
 	struct stat st;
+	struct tracker tracker; /* under which its entry is; page NULL: the parent's */
 	bool readonly, persistent;
 	unsigned references;
 	char *map;
@@ -39,6 +42,8 @@ void fipc__objects_forked(void)
 	/* Trackers are the parent's; their mappings did not come along, so there is nothing to unmap. */
 	for (struct root *r = roots; r; r = r->next)
 		r->tracker = (struct tracker){0};
+	for (struct handle *h = handles; h; h = h->next)
+		h->tracker = (struct tracker){0};
 	untracked = handles != NULL;
 }
 
@@ -75,10 +80,11 @@ static int root_for(const struct root_choice *choice, struct root **ret)
 	return 0;
 }
 
+/* A process that has changed its user needs another one; the old one stays mapped, for entries made before live by it. */
 static int make_tracker(struct root *root, int fd)
 {
 	int trackers, r;
-	if (root->tracker.page)
+	if (root->tracker.page && root->tracker.uid == geteuid())
 		return 0;
 	trackers = fipc__root_open_trackers(fd, root->explicitly, true);
 	if (trackers < 0)
@@ -88,25 +94,43 @@ static int make_tracker(struct root *root, int fd)
 	return r;
 }
 
-/* Somebody removed the directory, or our tracker from it: what we had there is no longer seen; begin anew. */
-static void forget_tracker(struct root *root)
+/* Somebody removed the directory, or our tracker from it. Make another, and move all that is open to it. */
+static int renew_tracker(struct root *root, int fd)
 {
-	munmap(root->tracker.page, sizeof(*root->tracker.page));
+	struct tracker old = root->tracker;
+	int r;
 	root->tracker = (struct tracker){0};
+	r = make_tracker(root, fd);
+	if (r < 0) {
+		root->tracker = old;
+		return r;
+	}
+	for (struct handle *h = handles; h; h = h->next) {
+		if (h->root != root || h->tracker.page != old.page)
+			continue;
+		r = fipc__entry_add(fd, h->file, &root->tracker, &h->st);
+		(void)r; /* without an entry the lease protects it */
+		r = fipc__entry_remove(fd, h->file, &old, h->st.st_ino);
+		(void)r; /* it dies with the old tracker */
+		h->tracker = root->tracker;
+	}
+	munmap(old.page, sizeof(*old.page));
+	return 0;
 }
 
 /* Leave an entry. Who may not write there stays untracked, and is protected by the lease alone. */
-static int track(struct root *root, int fd, const char *file, const struct stat *st)
+static int track(struct root *root, int fd, const char *file, const struct stat *st, struct tracker *ret)
 {
 	int r = make_tracker(root, fd);
 	if (r == 0)
 		r = fipc__entry_add(fd, file, &root->tracker, st);
 	if (r == -ESTALE) {
-		forget_tracker(root);
-		r = make_tracker(root, fd);
+		r = renew_tracker(root, fd);
 		if (r == 0)
 			r = fipc__entry_add(fd, file, &root->tracker, st);
 	}
+	if (r == 0)
+		*ret = root->tracker;
 	return r == -EACCES || r == -EROFS ? 0 : r;
 }
 
@@ -117,12 +141,13 @@ static void adopt(struct handle *h)
 	int fd = fipc__root_open(&choice, false), r;
 	if (fd < 0)
 		return;
-	/* Under the object's lock if the name still leads to it; if not, no collector asks for the entry. */
+	/* Under the object's lock if the name still leads to it, and nobody has it: without lock or entry there is the lease,
+	 * which is refused for what is mapped. */
 	if (fipc__object_find(fd, h->file, FIPC_READONLY | FIPC_ANY_OWNER, &o) == 0) {
 		if (o.st.st_ino == h->st.st_ino)
-			fipc__file_lock(o.fd, true);
-		r = track(h->root, fd, h->file, &h->st);
-		(void)r; /* without an entry the lease protects it */
+			fipc__file_lock(o.fd);
+		r = track(h->root, fd, h->file, &h->st, &h->tracker);
+		(void)r;
 		fipc__object_settle(&o);
 	}
 	close(fd);
@@ -187,7 +212,7 @@ static int make_handle(struct root *root, int fd, const struct object_kind *kind
 	strcpy(h->file, file);
 	r = !h->readonly && o->header.pidns != fipc__process_pidns() ? -EXDEV : map(h, o);
 	if (r == 0) {
-		r = track(root, fd, file, &o->st);
+		r = track(root, fd, file, &o->st, &h->tracker);
 		if (r < 0)
 			munmap(h->map, h->map_size);
 	}
@@ -321,6 +346,7 @@ int fipc__named_open(void **ret, const struct object_kind *kind, const char *nam
 {
 	char checked[NAME_LONGEST + 1];
 	struct request q = {.kind = kind, .name = checked, .flags = flags, .mode = mode};
+	struct patience patience = {0};
 	struct root_choice choice;
 	struct handle *h;
 	int r = check_flags(flags, mode);
@@ -333,11 +359,13 @@ int fipc__named_open(void **ret, const struct object_kind *kind, const char *nam
 	if (r < 0)
 		return r;
 	fipc__name_file(q.file, checked, kind->type);
-	fipc__objects_lock();
-	r = open_locked(&q, &choice, &h);
-	if (r >= 0)
-		*ret = object_of(h);
-	fipc__objects_unlock();
+	do {
+		fipc__objects_lock();
+		r = open_locked(&q, &choice, &h);
+		if (r >= 0)
+			*ret = object_of(h);
+		fipc__objects_unlock();
+	} while (r == -EBUSY && fipc__be_patient(&patience));
 	return r;
 }
 
@@ -351,59 +379,115 @@ static void unlist(struct handle *h)
 	*at = h->next;
 }
 
-static void leave(struct handle *h)
+/* What is left of a handle when it is closed, until it is known whether somebody else has the object. */
+struct departure {
+	struct root *root;
+	int fd; /* of the root; < 0: there is no more to do */
+	struct stat st;
+	struct tracker tracker;
+	bool persistent;
+	char file[FILE_SIZE_MAX];
+};
+
+static bool for_the_moment(int error)
 {
-	struct root_choice choice = {h->root->path, h->root->explicitly};
-	int fd;
-	munmap(h->map, h->map_size);
-	if (other_handle(h))
-		return;
-	fd = fipc__root_open(&choice, false);
-	if (fd < 0)
-		return; /* the directory is gone, and our entry with it */
-	fipc__object_leave(fd, h->file, &h->root->tracker, &h->st, h->persistent);
-	close(fd);
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
 }
 
-static int close_locked(void *object, const struct object_kind *kind)
+/* Take the entry away. An error: nothing has changed. */
+static int depart(struct handle *h, struct departure *d)
+{
+	struct root_choice choice = {h->root->path, h->root->explicitly};
+	int r;
+	*d = (struct departure){h->root, -1, h->st, h->tracker, h->persistent, {0}};
+	strcpy(d->file, h->file);
+	if (other_handle(h))
+		return 0;
+	d->fd = fipc__root_open(&choice, false);
+	if (d->fd < 0) /* or the directory is gone, and our entry with it */
+		return for_the_moment(d->fd) ? d->fd : 0;
+	r = h->tracker.page ? fipc__entry_remove(d->fd, h->file, &h->tracker, h->st.st_ino) : 0;
+	if (r < 0)
+		close(d->fd);
+	return r;
+}
+
+static int close_locked(void *object, const struct object_kind *kind, struct departure *d)
 {
 	struct handle *h = handle_of(object);
 	int r;
+	d->fd = -1;
 	if (!h || h->kind != kind)
 		return -EINVAL;
 	adopt_all();
-	if (h->references == 1) {
-		r = h->readonly ? 0 : kind->busy(object);
-		if (r < 0)
-			return r;
-	}
-	if (--h->references > 0)
+	if (h->references > 1) {
+		h->references--;
 		return 0;
+	}
+	r = h->readonly ? 0 : kind->busy(object);
+	if (r == 0)
+		r = depart(h, d);
+	if (r < 0)
+		return r;
 	unlist(h);
-	leave(h);
+	munmap(h->map, h->map_size);
 	free(h);
 	return 0;
 }
 
+/* Closed: now see to the object. A hint stays where it is left behind, so that our death leads fipcd to it. */
+static void settle(struct departure *d)
+{
+	struct patience patience = {0};
+	int r;
+	do {
+		fipc__objects_lock();
+		r = fipc__object_leave(d->fd, d->file, &d->st, d->persistent);
+		if (r == 0 && d->tracker.page && d->tracker.page == d->root->tracker.page)
+			fipc__tracker_unhint(&d->tracker, d->st.st_ino);
+		fipc__objects_unlock();
+	} while (r == -EBUSY && fipc__be_patient(&patience));
+	close(d->fd);
+}
+
 int fipc__named_close(void *object, const struct object_kind *kind)
 {
+	struct patience patience = {fipc_after_ms(CLOSE_PATIENCE_MS), 10000};
+	struct departure d;
 	int r;
 	if (!object)
 		return 0;
 	r = fipc__process_enter();
 	if (r < 0)
 		return r;
-	fipc__objects_lock();
-	r = close_locked(object, kind);
-	fipc__objects_unlock();
+	do {
+		fipc__objects_lock();
+		r = close_locked(object, kind, &d);
+		fipc__objects_unlock();
+	} while (r == -EAGAIN && fipc__be_patient(&patience));
+	if (r == 0 && d.fd >= 0)
+		settle(&d);
+	return r == -EAGAIN ? -EBUSY : r;
+}
+
+static int unlink_locked(const struct root_choice *choice, const char *file)
+{
+	int r, fd = fipc__root_open(choice, false);
+	if (fd < 0)
+		return fd;
+	do
+		r = fipc__object_unlink(fd, file);
+	while (r == -EAGAIN);
+	close(fd);
 	return r;
 }
 
 int fipc__named_unlink(const char *name, enum fipc_type type)
 {
 	char checked[NAME_LONGEST + 1], file[FILE_SIZE_MAX];
+	struct patience patience = {0};
 	struct root_choice choice;
-	int fd, r = name ? fipc__name_parse(name, checked) : -EINVAL;
+	int r = name ? fipc__name_parse(name, checked) : -EINVAL;
 	if (r == 0)
 		r = fipc__root_choose(&choice);
 	if (r == 0)
@@ -411,12 +495,11 @@ int fipc__named_unlink(const char *name, enum fipc_type type)
 	if (r < 0)
 		return r;
 	fipc__name_file(file, checked, type);
-	fipc__objects_lock(); /* so that no fork copies the object's lock */
-	fd = fipc__root_open(&choice, false);
-	r = fd < 0 ? fd : fipc__object_unlink(fd, file);
-	if (fd >= 0)
-		close(fd);
-	fipc__objects_unlock();
+	do {
+		fipc__objects_lock();
+		r = unlink_locked(&choice, file);
+		fipc__objects_unlock();
+	} while (r == -EBUSY && fipc__be_patient(&patience));
 	return r;
 }
 

@@ -54,7 +54,13 @@
 #define KIND_MUTEX (KIND_MUSL_SHARED | FIPC__ABI << 8 | KIND_CLASS_MUTEX << 16)
 #define HEAD_PLAIN ((uint64_t)KIND_MUTEX << 32 | MUTEX_MAGIC)
 
-enum { STATE_CONSISTENT, STATE_RECOVERING, STATE_NOT_RECOVERABLE, STATE_DESTROYED };
+enum {
+	STATE_CONSISTENT,
+	STATE_RECOVERING,      /* its owner was told of a death */
+	STATE_NOT_RECOVERABLE,
+	STATE_DESTROYED,
+	STATE_NEW,             /* made by attach, and nobody has been inside yet */
+};
 
 /*
  * Where libc keeps its links: it decides the distance between a node's `next` and the lock word: 32 (glibc) or 28

@@ -134,6 +134,15 @@ void fipc__mutex_image(struct mutex *m, unsigned flags)
 
 /* ---- the lock word ---- */
 
+/* Does no thread of this TID exist? Then its owner is dead for sure; one that took the TID since makes it look alive. */
+static bool is_gone(uint32_t tid)
+{
+	int saved = errno;
+	bool gone = syscall(SYS_tkill, (pid_t)tid, 0) < 0 && errno == ESRCH;
+	errno = saved;
+	return gone;
+}
+
 /* Have the word, or not: 0, FIPC_OWNER_DIED, or an error. Pending is set. */
 static int acquire(struct thread *t, struct mutex *m, fipc_deadline d, bool *ret_waited)
 {
@@ -213,10 +222,10 @@ void fipc__mutex_abandon(struct thread *t, struct mutex *m)
 
 /* ---- lock ---- */
 
-static void note_acquisition(struct mutex *m)
+static void note_acquisition(const struct thread *t, struct mutex *m)
 {
 	count(&m->acquisitions);
-	atomic_store_explicit(&m->owner_pid, (uint32_t)getpid(), memory_order_relaxed);
+	atomic_store_explicit(&m->owner_pid, t->pid, memory_order_relaxed);
 	if (kind_of(m) & KIND_TIMESTAMPS)
 		atomic_store_explicit(&m->acquired_ns, now_ns(), memory_order_relaxed);
 }
@@ -227,26 +236,39 @@ static bool change_state(struct mutex *m, uint32_t from, uint32_t to)
 	return atomic_compare_exchange_strong_explicit(&m->state, &from, to, memory_order_relaxed, memory_order_relaxed);
 }
 
-/* The word is ours and the list says so: look at what we got. died: what acquire said. */
+/* A mutex that is not simply consistent: what follows for the one who has got it. died: what acquire said. */
+static int judge(struct mutex *m, uint32_t state, int died)
+{
+	switch (state) {
+	case STATE_NEW: /* if somebody died, then its maker, and nobody was ever inside */
+		return change_state(m, state, STATE_CONSISTENT) ? 0 : -ENOTRECOVERABLE;
+	case STATE_CONSISTENT:
+		if (!died)
+			return 0;
+		__attribute__((fallthrough));
+	case STATE_RECOVERING:
+		return change_state(m, state, STATE_RECOVERING) ? FIPC_OWNER_DIED : -ENOTRECOVERABLE;
+	case STATE_DESTROYED:
+		return -EINVAL;
+	default:
+		return -ENOTRECOVERABLE;
+	}
+}
+
+/* The word is ours and the list says so: look at what we got. */
 static int entered(struct thread *t, struct mutex *m, int died)
 {
-	uint32_t state = atomic_load_explicit(&m->state, memory_order_relaxed); /* written under the lock only */
 	int r = fipc__mutex_check(m);
-	if (r == 0 && state != STATE_CONSISTENT && state != STATE_RECOVERING)
-		r = state == STATE_DESTROYED ? -EINVAL : -ENOTRECOVERABLE;
+	if (r == 0) /* relaxed: written under the lock, but by revoke, which change_state sees */
+		r = judge(m, atomic_load_explicit(&m->state, memory_order_relaxed), died);
 	if (r < 0) {
 		let_go(t, m, t->top, 0); /* and the next one finds the same */
 		return r;
 	}
-	note_acquisition(m);
-	if (!died && state == STATE_CONSISTENT)
-		return 0;
-	if (!change_state(m, state, STATE_RECOVERING)) {
-		let_go(t, m, t->top, 0);
-		return -ENOTRECOVERABLE;
-	}
-	count(&m->owner_deaths);
-	return FIPC_OWNER_DIED;
+	note_acquisition(t, m);
+	if (r == FIPC_OWNER_DIED)
+		count(&m->owner_deaths);
+	return r;
 }
 
 /* Have the word and be on record for it, whatever the memory around it says. As acquire, and -EAGAIN. */
@@ -394,18 +416,13 @@ int fipc_mutex_consistent(fipc_mutex *public)
 
 /* ---- revoke ---- */
 
-/* Does no thread of this TID exist? Then its owner is dead for sure; one that took the TID since makes it look alive. */
-static bool is_gone(uint32_t tid)
-{
-	return syscall(SYS_tkill, (pid_t)tid, 0) < 0 && errno == ESRCH;
-}
-
 /*
  * A dead owner's word, as the kernel would have left it. A living owner's: OWNER_DIED beside its TID, which no locker
  * waits for; it wakes those who do. The owner stays on its own list: to take a node off another thread's list would cut
  * it, and the thread's other locks would not be recovered at its death.
  * Killed after the swap, before the wake: sleepers stay until the owner unlocks or dies, or the revoke is repeated.
- * Killed before the state is set: until the owner unlocks nobody gets it, then all is as if nothing had been revoked.
+ * Killed before the state is set: until the owner unlocks nobody gets it; then the next one is told of a death.
+ * Overtaken there by the owner's unlock: whoever has got it by then is the last one to have it.
  */
 static int revoke_word(struct mutex *m)
 {
@@ -434,12 +451,11 @@ static int revoke_word(struct mutex *m)
 int fipc_mutex_revoke(fipc_mutex *public)
 {
 	struct mutex *m = mutex_of(public);
-	int r = fipc__robust_enter(), saved = errno;
+	int r = fipc__robust_enter();
 	if (r == 0)
 		r = usable(fipc__self, m);
 	if (r == 0 && atomic_load_explicit(&m->state, memory_order_relaxed) != STATE_NOT_RECOVERABLE)
 		r = revoke_word(m);
-	errno = saved;
 	return r;
 }
 
@@ -466,14 +482,14 @@ int fipc_mutex_init(fipc_mutex *public, unsigned flags)
 /* Zeros, or what a killed maker or destroyer left: the lock word and the links are anything, the rest as by fill(). */
 static bool unmade(const struct mutex *m)
 {
-	bool destroyed = m->state == STATE_DESTROYED;
-	if (m->magic != 0 && !(m->magic == MUTEX_MAGIC && destroyed))
+	uint32_t state = m->state;
+	if (m->magic != 0 && !(m->magic == MUTEX_MAGIC && state == STATE_DESTROYED))
 		return false;
 	if (kind_of(m) != 0 && (kind_of(m) & ~KIND_FLAGS) != KIND_MUTEX)
 		return false;
-	return (m->state == STATE_CONSISTENT || destroyed) && m->musl_waiters == 0 && m->features == 0 &&
-	       m->owner_deaths == 0 && m->contended == 0 && m->acquisitions == 0 && m->owner_pid == 0 &&
-	       m->acquired_ns == 0;
+	return (state == STATE_CONSISTENT || state == STATE_NEW || state == STATE_DESTROYED) && m->musl_waiters == 0 &&
+	       m->features == 0 && m->owner_deaths == 0 && m->contended == 0 && m->acquisitions == 0 &&
+	       m->owner_pid == 0 && m->acquired_ns == 0;
 }
 
 /*
@@ -489,11 +505,19 @@ static int make_in_place(struct thread *t, struct mutex *m, unsigned flags)
 		return r;
 	if (unmade(m)) {
 		fill(m, flags);
+		m->state = STATE_NEW;
 		publish(m);
 		made = true;
 	}
 	let_go(t, m, t->top, made || r == 0 ? 0 : WORD_OWNER_DIED);
 	return made ? FIPC_CREATED : usable(t, m);
+}
+
+/* A TID that no thread has, where the kernel would have left OWNER_DIED: bytes that were never a mutex's. */
+static bool owned_by_nobody(const struct mutex *m)
+{
+	uint32_t v = atomic_load_explicit(&m->word, memory_order_relaxed);
+	return (v & WORD_TID) != 0 && is_gone(v & WORD_TID) && atomic_load_explicit(&m->word, memory_order_relaxed) == v;
 }
 
 int fipc_mutex_attach(fipc_mutex *public, unsigned flags)
@@ -505,9 +529,9 @@ int fipc_mutex_attach(fipc_mutex *public, unsigned flags)
 	r = fipc__robust_enter();
 	if (r < 0)
 		return r;
-	if (unmade(m))
-		return make_in_place(fipc__self, m, flags);
-	return usable(fipc__self, m);
+	if (!unmade(m))
+		return usable(fipc__self, m);
+	return owned_by_nobody(m) ? -EINVAL : make_in_place(fipc__self, m, flags);
 }
 
 /* Killed before the magic goes: a mutex that nobody gets (see entered) and that attach makes anew (see unmade). */
@@ -545,6 +569,8 @@ static uint32_t state_of(uint32_t word, uint32_t state)
 		return FIPC_MUTEX_NOT_RECOVERABLE;
 	if ((word & WORD_TID) != 0)
 		return state == STATE_RECOVERING ? FIPC_MUTEX_RECOVERING : FIPC_MUTEX_HELD;
+	if (state == STATE_NEW)
+		return FIPC_MUTEX_FREE;
 	return word & WORD_OWNER_DIED || state == STATE_RECOVERING ? FIPC_MUTEX_DIED : FIPC_MUTEX_FREE;
 }
 
@@ -571,11 +597,12 @@ int fipc__mutex_describe(const struct mutex *m, struct fipc_mutex_info *ret)
 
 int fipc_mutex_info(const fipc_mutex *public, struct fipc_mutex_info *ret, size_t size)
 {
-	const struct mutex *m = fipc__handle_behind_view(public);
+	const struct mutex *m;
 	struct fipc_mutex_info info;
 	int r, sleepers;
 	if (misaligned(public) || size < 2 * sizeof(uint32_t))
 		return -EINVAL;
+	m = fipc__handle_behind_view(public);
 	r = fipc__mutex_describe(m, &info);
 	if (r < 0)
 		return r;

@@ -35,27 +35,28 @@ static int unlink_file(int root, const char *file)
 
 /* ---- what is there ---- */
 
-static int open_patiently(int root, const char *file, int flags)
+static int open_file(int root, const char *file, int flags)
 {
-	struct patience patience = {0};
-	int fd;
 	/* O_NONBLOCK: a FIFO does not block, and a file that a collector has a lease on is refused for the moment */
-	while ((fd = openat(root, file, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC)) < 0) {
-		if (errno == EWOULDBLOCK) {
-			if (!fipc__be_patient(&patience))
-				return -EBUSY;
-		} else if (errno == ELOOP || errno == EISDIR || errno == ENXIO || errno == ENODEV) {
-			return -EINVAL; /* a symbolic link, a directory, a socket: nothing of ours */
-		} else if (errno != EINTR) {
-			return -errno;
-		}
+	int fd = openat(root, file, flags | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+	switch (errno) {
+	case EWOULDBLOCK:
+		return -EBUSY;
+	case ELOOP: /* a symbolic link, a directory, a socket: nothing of ours */
+	case EISDIR:
+	case ENXIO:
+	case ENODEV:
+		return -EINVAL;
+	default:
+		return -errno;
 	}
-	return fd;
 }
 
 int fipc__object_find(int root, const char *file, unsigned flags, struct object *ret)
 {
-	struct object o = {.fd = open_patiently(root, file, flags & FIPC_READONLY ? O_RDONLY : O_RDWR)};
+	struct object o = {.fd = open_file(root, file, flags & FIPC_READONLY ? O_RDONLY : O_RDWR)};
 	if (o.fd < 0)
 		return o.fd;
 	if (fstat(o.fd, &o.st) < 0)
@@ -91,14 +92,44 @@ static int read_and_check(struct object *o, const struct object_kind *kind)
 	return r < 0 ? r : kind->check(image + OBJECT_OFFSET);
 }
 
-/* Left by the dead: nobody has it open or mapped, and no entry says otherwise. Then it is taken away. */
+#define LOOKS 6 /* 10 us, then twice as long each time: 0.6 ms in all */
+
+enum left { SOMEBODY, NOBODY, CANNOT_TELL };
+
+/*
+ * Is nobody else there? Asked under the object's lock. Refused the lease, somebody has it open: one with a live entry; or one
+ * who only looks, or leaves too and looks, or has just looked (the kernel drops a closed file's lock before it forgets that
+ * the file was open), and so is gone in a moment; or one who has no entry.
+ * NOBODY: dead entries are removed, and the lease is held.
+ */
+static enum left who_is_left(int root, const char *file, const struct object *o)
+{
+	struct patience patience = {.until = FIPC_FOREVER, .sleep_ns = 10000};
+	for (int looks = 0; looks < LOOKS; looks++) {
+		struct survey s;
+		int r = fipc__file_lease(o->fd);
+		if (r == 0) {
+			r = fipc__entries_survey(root, file, o->st.st_ino, true, NULL, NULL, &s);
+			if (r == 0 && s.alive == 0 && s.unknown == 0)
+				return NOBODY;
+			fipc__file_end_lease(o->fd);
+			return r == 0 && s.alive > 0 ? SOMEBODY : CANNOT_TELL;
+		}
+		if (fipc__entries_any(root, file, o->st.st_ino))
+			return SOMEBODY;
+		if (r != -EAGAIN)
+			return CANNOT_TELL;
+		fipc__be_patient(&patience);
+	}
+	return CANNOT_TELL;
+}
+
+/* Left by the dead: nobody is there. Then it is taken away. */
 static bool taken_away(int root, const char *file, struct object *o)
 {
-	struct survey s;
-	if (o->header.flags & FIPC_PERSIST || fipc__file_lease(o->fd) < 0)
+	if (o->header.flags & FIPC_PERSIST || who_is_left(root, file, o) != NOBODY)
 		return false;
-	if (fipc__entries_survey(root, file, o->st.st_ino, true, NULL, NULL, &s) == 0 && s.alive == 0 &&
-	    s.unknown == 0 && fipc__object_drop(root, file) == 0)
+	if (fipc__object_drop(root, file) == 0)
 		return true;
 	fipc__file_end_lease(o->fd);
 	return false;
@@ -107,7 +138,7 @@ static bool taken_away(int root, const char *file, struct object *o)
 /* Lock what was found, and see that the name still leads to it. */
 static int lock_named(int root, const char *file, struct object *o)
 {
-	int r = fipc__file_lock(o->fd, true);
+	int r = fipc__file_lock(o->fd);
 	return r < 0 ? r : fipc__file_is_named(root, file, &o->st) ? 0 : -EAGAIN;
 }
 
@@ -142,24 +173,27 @@ struct unfinished {
 	char name[64]; /* empty: it has none */
 };
 
-static int make_unfinished(int root, struct unfinished *ret)
+static int make_unnamed(int root, struct unfinished *ret)
 {
 	ret->name[0] = '\0';
 	ret->fd = openat(root, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-	if (ret->fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR)) { /* open(2): a file system without unnamed files */
-		fipc__name_unfinished(ret->name);
-		ret->fd = openat(root, ret->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	}
 	return ret->fd < 0 ? -errno : 0;
 }
 
-/* Give it its name, which nobody else may have. Three ways, each for a system that lacks the one before. */
+static int make_named(int root, struct unfinished *ret)
+{
+	fipc__name_unfinished(ret->name);
+	ret->fd = openat(root, ret->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	return ret->fd < 0 ? -errno : 0;
+}
+
+/* Give it its name, which nobody else may have. -ENOENT: an unnamed file cannot be had a name here. */
 static int finish(int root, const struct unfinished *u, const char *file)
 {
-	char path[32];
-	if (u->name[0])
-		return linkat(root, u->name, root, file, 0) < 0 ? -errno : 0;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", u->fd);
+	char path[48];
+	if (u->name[0]) /* -ENOENT: a collector took it between its making and its opening; the caller looks again */
+		return linkat(root, u->name, root, file, 0) == 0 ? 0 : errno == ENOENT ? -EAGAIN : -errno;
+	snprintf(path, sizeof(path), "/proc/thread-self/fd/%d", u->fd);
 	if (linkat(AT_FDCWD, path, root, file, AT_SYMLINK_FOLLOW) == 0)
 		return 0;
 	if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
@@ -197,7 +231,7 @@ static int write_whole(int fd, const void *image, size_t size)
 static int complete(struct object *o, const struct object_kind *kind, unsigned flags, mode_t mode)
 {
 	unsigned char image[IMAGE_MAX] __attribute__((aligned(8)));
-	int r = fipc__file_lock(o->fd, false);
+	int r = fipc__file_lock(o->fd);
 	fill(image, kind, flags, &o->header);
 	if (r == 0)
 		r = write_whole(o->fd, image, OBJECT_OFFSET + kind->size);
@@ -208,110 +242,98 @@ static int complete(struct object *o, const struct object_kind *kind, unsigned f
 	return r;
 }
 
-int fipc__object_create(int root, const char *file, const struct object_kind *kind, unsigned flags, mode_t mode,
-			struct tracker *t, struct object *ret)
+static int create(int root, const char *file, const struct unfinished *u, const struct object_kind *kind,
+		  unsigned flags, mode_t mode, struct tracker *t, struct object *ret)
 {
-	struct unfinished u;
-	struct object o = {0};
-	int r = make_unfinished(root, &u);
-	if (r < 0)
-		return r;
-	o.fd = u.fd;
-	r = complete(&o, kind, flags, mode);
+	struct object o = {.fd = u->fd};
+	int r = complete(&o, kind, flags, mode);
 	if (r == 0) {
 		fipc__tracker_hint(t, o.st.st_ino); /* before the name: a maker killed before its entry is found by it */
-		r = finish(root, &u, file);
+		r = finish(root, u, file);
 		if (r < 0)
 			fipc__tracker_unhint(t, o.st.st_ino);
 	}
-	if (u.name[0])
-		unlinkat(root, u.name, 0);
+	if (u->name[0])
+		unlinkat(root, u->name, 0);
 	if (r < 0)
 		return give_up(&o, r);
 	*ret = o;
 	return 0;
 }
 
+int fipc__object_create(int root, const char *file, const struct object_kind *kind, unsigned flags, mode_t mode,
+			struct tracker *t, struct object *ret)
+{
+	struct unfinished u;
+	int r = make_unnamed(root, &u);
+	if (r == 0)
+		r = create(root, file, &u, kind, flags, mode, t, ret);
+	/* No unnamed files on this file system (open(2)), or no way to name one. */
+	if (r != -EOPNOTSUPP && r != -EISDIR && r != -ENOENT)
+		return r;
+	r = make_named(root, &u);
+	return r < 0 ? r : create(root, file, &u, kind, flags, mode, t, ret);
+}
+
 /* ---- going ---- */
 
-#define LAST_LOOKS 6 /* 10 us, then twice as long each time: 0.6 ms in all */
-
-static bool no_entries(int root, const char *file)
+static void remove_pids(int root, const char *file)
 {
 	char pids[PIDS_SIZE_MAX];
 	fipc__name_pids(pids, file);
-	return unlinkat(root, pids, AT_REMOVEDIR) == 0 || errno == ENOENT;
-}
-
-/*
- * Does nobody else have it? Others with entries: there is no more to ask. None with an entry, but somebody has it open:
- * perhaps one who leaves too, and looks, or has just looked (the kernel drops a closed file's lock before it forgets that
- * it was open). The later one of the two must find out.
- */
-static bool is_last(int root, const char *file, const struct object *o)
-{
-	struct patience patience = {.until = FIPC_FOREVER, .sleep_ns = 10000};
-	for (int looks = 0; looks < LAST_LOOKS; looks++) {
-		int r = fipc__file_lease(o->fd);
-		if (r != -EAGAIN)
-			return r == 0;
-		if (!no_entries(root, file))
-			return false;
-		fipc__be_patient(&patience);
-	}
-	return false;
+	unlinkat(root, pids, AT_REMOVEDIR); /* unless there is an entry */
 }
 
 /* The last one out takes it away; who may not unlink leaves that to its owner, or to fipcd. */
-static void take_away_if_last(int root, const char *file, struct object *o)
+static int take_away_if_last(int root, const char *file, const struct object *o)
 {
-	struct survey s;
-	if (is_last(root, file, o) && fipc__file_is_named(root, file, &o->st) &&
-	    fipc__entries_survey(root, file, o->st.st_ino, true, NULL, NULL, &s) == 0 && s.alive == 0 && s.unknown == 0)
-		fipc__object_drop(root, file);
+	switch (who_is_left(root, file, o)) {
+	case SOMEBODY:
+		return 0;
+	case NOBODY:
+		if (!fipc__file_is_named(root, file, &o->st))
+			return 0;
+		return fipc__object_drop(root, file) < 0 ? LEFT_BEHIND : 0;
+	default:
+		return LEFT_BEHIND;
+	}
 }
 
-void fipc__object_leave(int root, const char *file, struct tracker *t, const struct stat *st, bool persistent)
+int fipc__object_leave(int root, const char *file, const struct stat *st, bool persistent)
 {
-	struct object o = {.fd = open_patiently(root, file, O_RDONLY)};
-	bool named = o.fd >= 0 && fstat(o.fd, &o.st) == 0 && o.st.st_ino == st->st_ino;
-	bool locked = named && fipc__file_lock(o.fd, true) == 0;
-	if (t->page)
-		fipc__entry_remove(root, file, t, st->st_ino);
-	if (locked && !persistent)
-		take_away_if_last(root, file, &o);
-	if (!named)
-		no_entries(root, file); /* of an object that the name no longer leads to: the last takes the directory */
-	if (o.fd >= 0)
-		fipc__object_settle(&o);
+	struct object o = {.fd = open_file(root, file, O_RDONLY)};
+	int r;
+	if (o.fd == -EBUSY)
+		return -EBUSY;
+	if (o.fd < 0 && o.fd != -ENOENT)
+		return LEFT_BEHIND;
+	if (o.fd < 0 || fstat(o.fd, &o.st) < 0 || o.st.st_ino != st->st_ino) {
+		remove_pids(root, file); /* the name leads elsewhere: the last of this object takes the directory */
+		r = 0;
+	} else if (persistent) {
+		r = 0;
+	} else {
+		r = fipc__file_lock(o.fd);
+		if (r == 0)
+			r = take_away_if_last(root, file, &o);
+	}
+	return o.fd < 0 ? r : give_up(&o, r);
 }
 
+/* Under the lock, if it can be had: what cannot be opened, and may be unlinked, is nothing of ours. */
 int fipc__object_unlink(int root, const char *file)
 {
-	struct object o = {.fd = open_patiently(root, file, O_RDONLY)};
+	struct object o = {.fd = open_file(root, file, O_RDONLY)};
 	struct survey s;
-	char pids[PIDS_SIZE_MAX];
 	int r;
-	if (o.fd == -EACCES || o.fd == -EINVAL) /* it cannot be locked; if it may be unlinked, it is nothing of ours */
+	if (o.fd == -EACCES || o.fd == -EINVAL)
 		return unlink_file(root, file);
 	if (o.fd < 0)
 		return o.fd;
-	do {
-		if (fstat(o.fd, &o.st) < 0)
-			return give_up(&o, -errno);
-		r = lock_named(root, file, &o);
-		if (r == -EAGAIN) {
-			fipc__object_settle(&o);
-			o.fd = open_patiently(root, file, O_RDONLY);
-			if (o.fd < 0)
-				return o.fd;
-		}
-	} while (r == -EAGAIN);
+	r = fstat(o.fd, &o.st) < 0 ? -errno : lock_named(root, file, &o);
 	if (r == 0)
 		r = unlink_file(root, file);
-	if (r == 0 && fipc__entries_survey(root, file, o.st.st_ino, true, NULL, NULL, &s) == 0) {
-		fipc__name_pids(pids, file);
-		unlinkat(root, pids, AT_REMOVEDIR);
-	}
+	if (r == 0 && fipc__entries_survey(root, file, o.st.st_ino, true, NULL, NULL, &s) == 0)
+		remove_pids(root, file);
 	return give_up(&o, r);
 }

@@ -18,7 +18,7 @@ struct object_kind {
 	size_t size;                              /* of the primitive, behind the header */
 	void (*image)(void *ret, unsigned flags); /* fill a new one */
 	int (*check)(const void *);               /* 0: it is one; or a negative errno */
-	int (*busy)(const void *mapped);          /* 0: nobody in this process is using it; or -EBUSY */
+	int (*busy)(const void *mapped); /* by a thread of this process: 0 no, -EBUSY yes, -EAGAIN perhaps not for long */
 };
 
 struct object {
@@ -26,6 +26,8 @@ struct object {
 	struct stat st;
 	struct object_header header;
 };
+
+/* Nothing here waits: -EBUSY says that somebody has the file locked at this moment. */
 
 /* Open what is at the name: a regular file of an owner that flags allow. 0, -ENOENT, -EPERM, -EINVAL, ... */
 int fipc__object_find(int root, const char *file, unsigned flags, struct object *ret);
@@ -46,10 +48,14 @@ int fipc__object_create(int root, const char *file, const struct object_kind *ki
 /* Unlock and close. */
 void fipc__object_settle(struct object *o);
 
-/* This process has let go of it: remove the entry, and the object if nobody else is left. */
-void fipc__object_leave(int root, const char *file, struct tracker *t, const struct stat *st, bool persistent);
+/*
+ * This process has let go of it, and its entry is removed: if nobody else is left, take the object away.
+ * 0: settled; LEFT_BEHIND: whether somebody is left cannot be told, or it is not ours to take; -EBUSY: not now.
+ */
+#define LEFT_BEHIND 1
+int fipc__object_leave(int root, const char *file, const struct stat *st, bool persistent);
 
-/* Take a name away for good. */
+/* Take a name away for good. 0, -ENOENT, -EPERM, ...; -EBUSY: not now; -EAGAIN: it has changed meanwhile, look again. */
 int fipc__object_unlink(int root, const char *file);
 
 /* Is this header one that we can read, for this type and file size? 0, -EINVAL, -ENOTSUP. */

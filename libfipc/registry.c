@@ -2,6 +2,7 @@
 #include <fipc/registry.h>
 
 #include "attach.h"
+#include "fork.h"
 #include "futex.h"
 #include "mutex.h"
 #include "name.h"
@@ -72,6 +73,8 @@ int fipc_registry_open(fipc_registry **ret, const char *dir, unsigned flags)
 	int fd, error = flags & ~(unsigned)FIPC_CREATE ? -EINVAL : 0;
 	if (error == 0)
 		error = dir ? fipc__root_check_path(dir) : fipc__root_choose(&choice);
+	if (error == 0)
+		error = fipc__process_enter();
 	if (error < 0)
 		return error;
 	fd = fipc__root_open(&choice, (flags & FIPC_CREATE) != 0);
@@ -255,7 +258,7 @@ static enum fipc_reason last_verdict(struct walk *w, const char *file, int fd, c
 {
 	enum fipc_reason verdict;
 	int r;
-	if (fipc__file_lock(fd, false) < 0)
+	if (fipc__file_lock(fd) < 0)
 		return FIPC_KEEP_BUSY;
 	if (!fipc__file_is_named(w->r->root, file, st))
 		return FIPC_KEEP_BUSY;
@@ -324,7 +327,7 @@ static void judge_unfinished(int at, const char *file, bool collect, int fd, str
 		o->collected = 1;
 }
 
-static bool wanted(const struct fipc_filter *f, uint32_t uid)
+static bool owner_wanted(const struct fipc_filter *f, uint32_t uid)
 {
 	return !f || !f->by_owner || f->owner == uid;
 }
@@ -350,12 +353,12 @@ static bool judge(struct walk *w, const struct found *f, struct fipc_object *o)
 	int fd;
 	if (fstatat(w->r->root, f->file, &st, AT_SYMLINK_NOFOLLOW) < 0) {
 		fipc__name_pids(pids, f->file);
-		if (f->unfinished || fstatat(w->r->root, pids, &st, AT_SYMLINK_NOFOLLOW) < 0 || !wanted(w->filter, st.st_uid))
+		if (f->unfinished || fstatat(w->r->root, pids, &st, AT_SYMLINK_NOFOLLOW) < 0 || !owner_wanted(w->filter, st.st_uid))
 			return false;
 		judge_orphan(w, f->file, &st, o);
 		return true;
 	}
-	if (!wanted(w->filter, st.st_uid))
+	if (!owner_wanted(w->filter, st.st_uid))
 		return false;
 	note_owner(&st, o);
 	fd = S_ISREG(st.st_mode) ? open_quietly(w->r->root, f->file) : -ELOOP;
@@ -381,6 +384,7 @@ static int visit(struct walk *w, const struct found *f)
 {
 	char name[FILE_SIZE_MAX];
 	struct fipc_object o = {.name = f->file};
+	bool wanted;
 	size_t length;
 	if (!f->unfinished) {
 		o.type = (enum fipc_type)fipc__name_of_file(f->file, &length);
@@ -388,7 +392,10 @@ static int visit(struct walk *w, const struct found *f)
 		name[length] = '\0';
 		o.name = name;
 	}
-	if (!judge(w, f, &o))
+	fipc__objects_lock(); /* no fork meanwhile, for a child would keep the object's lock and lease */
+	wanted = judge(w, f, &o);
+	fipc__objects_unlock();
+	if (!wanted)
 		return 0;
 	return w->callback ? w->callback(&o, w->context) : 0;
 }
@@ -435,9 +442,16 @@ static int consider(const struct fipc_filter *f, const struct dirent *e, struct 
 	return add_name(ret, file, length, false);
 }
 
+/* By name, then type. */
 static int by_file(const void *a, const void *b)
 {
-	return strcmp(((const struct found *)a)->file, ((const struct found *)b)->file);
+	const char *x = ((const struct found *)a)->file, *y = ((const struct found *)b)->file;
+	size_t i = 0, x_name = (size_t)(strrchr(x, '.') - x), y_name = (size_t)(strrchr(y, '.') - y);
+	while (i < x_name && i < y_name && x[i] == y[i])
+		i++;
+	if (i < x_name && i < y_name)
+		return (unsigned char)x[i] - (unsigned char)y[i];
+	return x_name != y_name ? (x_name < y_name ? -1 : 1) : strcmp(x + x_name, y + y_name);
 }
 
 static int list(int root, const struct fipc_filter *filter, struct names *ret)
@@ -451,8 +465,10 @@ static int list(int root, const struct fipc_filter *filter, struct names *ret)
 			close(fd);
 		return r;
 	}
-	while (r == 0 && (e = readdir(dir)))
+	while (r == 0 && (errno = 0, e = readdir(dir)))
 		r = consider(filter, e, ret);
+	if (r == 0)
+		r = -errno;
 	closedir(dir);
 	if (ret->n > 0)
 		qsort(ret->items, ret->n, sizeof(*ret->items), by_file);
@@ -486,11 +502,14 @@ static void drop_tracker(int trackers, const char *name, int fd)
 static void drop_unfinished(int trackers, const char *name)
 {
 	struct fipc_object o = {0};
-	int fd = open_quietly(trackers, name);
-	if (fd < 0)
-		return;
-	judge_unfinished(trackers, name, true, fd, &o);
-	close(fd);
+	int fd;
+	fipc__objects_lock();
+	fd = open_quietly(trackers, name);
+	if (fd >= 0) {
+		judge_unfinished(trackers, name, true, fd, &o);
+		close(fd);
+	}
+	fipc__objects_unlock();
 }
 
 static int visit_process(int trackers, const char *name, bool collect, fipc_process_fn callback, void *context)
@@ -538,11 +557,13 @@ int fipc_registry_processes(fipc_registry *r, unsigned flags, fipc_process_fn ca
 		close(fd);
 		return error;
 	}
-	while (error == 0 && (e = readdir(dir)))
+	while (error == 0 && (errno = 0, e = readdir(dir)))
 		if (strncmp(e->d_name, UNFINISHED, strlen(UNFINISHED)) != 0)
 			error = visit_process(fd, e->d_name, collect, callback, context);
 		else if (collect)
 			drop_unfinished(fd, e->d_name);
+	if (error == 0)
+		error = -errno;
 	closedir(dir);
 	return error;
 }

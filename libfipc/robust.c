@@ -23,9 +23,9 @@ struct robust_head {
 
 static struct thread *threads;
 static FIPC_TLS struct robust_head *libc_head; /* kept over fork: in a child of clone(2) the kernel has none */
+static FIPC_TLS bool left;             /* another destructor may use fipc after ours, perhaps without a next round */
 static pthread_key_t key;
-static int key_error;
-static pthread_once_t key_once = PTHREAD_ONCE_INIT;
+static bool has_key; /* under fipc__threads_lock */
 
 static void *untag(void *node)
 {
@@ -118,19 +118,50 @@ static struct thread *block_for(struct robust_head *head)
 	return fipc__map_wiped_at_fork(sizeof(struct thread));
 }
 
-static void make_key(void);
+static void list_thread(struct thread *t)
+{
+	fipc__threads_lock();
+	t->next_thread = threads;
+	t->back = &threads;
+	if (threads)
+		threads->back = &t->next_thread;
+	threads = t;
+	fipc__threads_unlock();
+}
+
+static void unlist_thread(struct thread *t)
+{
+	fipc__threads_lock();
+	*t->back = t->next_thread;
+	if (t->next_thread)
+		t->next_thread->back = t->back;
+	fipc__threads_unlock();
+}
+
+static void leave(void *block);
+
+/* Tried again if it fails: memory may be short only for a moment. */
+static int make_key(void)
+{
+	int r = 0;
+	fipc__threads_lock();
+	if (!has_key)
+		r = pthread_key_create(&key, leave);
+	has_key = r == 0;
+	fipc__threads_unlock();
+	return -r;
+}
 
 int fipc__robust_enter(void)
 {
-	struct robust_head *head;
+	struct robust_head *head = NULL;
 	struct thread *t;
 	int r = fipc__process_enter();
 	if (r < 0 || fipc__self->top)
 		return r;
-	pthread_once(&key_once, make_key);
-	if (key_error)
-		return -key_error;
-	r = find_head(&head);
+	r = make_key();
+	if (r == 0)
+		r = find_head(&head);
 	if (r < 0)
 		return r;
 	t = block_for(head);
@@ -150,13 +181,8 @@ int fipc__robust_enter(void)
 	put_sentinel(head, &t->first);
 	t->stack[0] = &t->last.next;
 	t->limit = t->stack + HELD_MAX;
-	fipc__threads_lock();
-	t->next_thread = threads;
-	t->back = &threads;
-	if (threads)
-		threads->back = &t->next_thread;
-	threads = t;
-	fipc__threads_unlock();
+	if (!left)
+		list_thread(t);
 	t->top = t->stack;
 	fipc__self = t;
 	fipc__handles_adopt();
@@ -176,18 +202,11 @@ static void leave(void *block)
 		fipc__mutex_abandon(t, (struct mutex *)((char *)*t->top + t->futex_offset -
 							offsetof(struct mutex, word)));
 	take_sentinels(t);
-	fipc__threads_lock();
-	*t->back = t->next_thread;
-	if (t->next_thread)
-		t->next_thread->back = t->back;
-	fipc__threads_unlock();
+	if (!left)
+		unlist_thread(t);
+	left = true;
 	fipc__self = &nobody;
 	munmap(t, sizeof(*t));
-}
-
-static void make_key(void)
-{
-	key_error = pthread_key_create(&key, leave);
 }
 
 bool fipc__robust_pending(const struct mutex *m)

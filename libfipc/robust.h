@@ -21,6 +21,7 @@
 #define FIPC_ROBUST_H
 
 #include "layout.h"
+#include "tls.h"
 
 #include <stdbool.h>
 #include <string.h>
@@ -45,12 +46,6 @@ struct thread {
 	void *stack[1 + HELD_MAX]; /* [0] is LAST's node */
 };
 
-#ifdef __GLIBC__
-/* 8 bytes: small enough that glibc can load the library with dlopen; musl could not. */
-#define FIPC_TLS _Thread_local __attribute__((tls_model("initial-exec")))
-#else
-#define FIPC_TLS _Thread_local
-#endif
 extern FIPC_TLS struct thread *fipc__self __attribute__((visibility("hidden"))); /* never NULL */
 
 /* Make this thread ready, if it is not. 0, -ENOSYS, -ENOMEM, -EAGAIN (no key left). */

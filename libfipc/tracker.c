@@ -13,6 +13,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#define MAKE_TRIES 100
 #define TRACKER_MODE 0644 /* everybody may ask for its lock */
 
 /* ---- of this process ---- */
@@ -76,11 +77,12 @@ static int give_name(int fd, int trackers, const char *unfinished, struct tracke
 	if (fchmod(fd, TRACKER_MODE) < 0 || fstat(fd, &st) < 0)
 		return -errno;
 	t->inode = st.st_ino;
+	t->uid = st.st_uid;
 	snprintf(t->name, sizeof(t->name), "%d-%" PRIu64, (int)getpid(), t->inode);
 	return renameat(trackers, unfinished, trackers, t->name) < 0 ? -errno : 0;
 }
 
-int fipc__tracker_make(int trackers, struct tracker *ret)
+static int make(int trackers, struct tracker *ret)
 {
 	struct tracker t = {0};
 	char unfinished[64];
@@ -101,6 +103,18 @@ int fipc__tracker_make(int trackers, struct tracker *ret)
 	else
 		*ret = t;
 	close(fd); /* the mapping keeps the lock */
+	return r;
+}
+
+/*
+ * Between the moment that open(2) has made the temporary file and the moment that it has it open, a collector may get the
+ * lease and take it away: then the rename finds nothing, and it is made once more.
+ */
+int fipc__tracker_make(int trackers, struct tracker *ret)
+{
+	int r = -ENOENT;
+	for (int i = 0; i < MAKE_TRIES && r == -ENOENT; i++)
+		r = make(trackers, ret);
 	return r;
 }
 

@@ -22,6 +22,7 @@
 struct tracker {
 	struct tracker_page *page; /* NULL: none, or the parent's */
 	uint64_t inode;
+	uint32_t uid; /* whose it is: who has changed his user since cannot link it (fs.protected_hardlinks) */
 	char name[48];
 };
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The library: its contract, what becomes of it when processes are killed, and its speed.
 
-foreach(name deadline word mutex mutex_death mutex_attach named named_hostile registry)
+foreach(name deadline word mutex mutex_death mutex_attach revoke named named_hostile registry)
 	fipc_test(${name} test_${name}.c support.c)
 endforeach()
 fipc_test(named_users test_named_users.c support.c ROOT)

@@ -76,13 +76,15 @@ FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_destroy(fipc_mutex *m);
  *	-ENOTDIR       the directory is none
  *	-EEXIST        it is there, with FIPC_EXCL
  *	-EACCES        no permission on the object or on the directory
- *	-EPERM         another user made it, and no FIPC_ANY_OWNER; or the directory is another user's
+ *	-EPERM         another user made it, and no FIPC_ANY_OWNER; or the directory, or that of its entries, is another
+ *	               user's
  *	-EXDEV         it was made in another PID namespace (FIPC_READONLY may look)
  *	-ENOTSUP       made by an incompatible version of fipc
  *	-EBUSY         a process has kept it locked against opening and closing for 5 s (stopped in there, or hostile)
  *	-ENOSPC, -EDQUOT   the directory's file system, or the user's share of it, is full
  *	-ENAMETOOLONG  the directory's path is longer than 1000 bytes
  *	-EMFILE, -ENFILE, -ENOMEM   the system's limits
+ *	-ENOSYS        no memory that fork wipes (MADV_WIPEONFORK); others as the file system gives them (-EIO, -ENOLCK, -EROFS)
  */
 FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_open(fipc_mutex **ret, const char *name, unsigned flags, mode_t mode);
 
@@ -91,6 +93,7 @@ FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_open(fipc_mutex **ret, const char *na
  * NULL is 0. Returns 0, or, and then nothing has changed,
  *	-EBUSY   a thread of this process holds it, or waits for it
  *	-EINVAL  not a mutex that this process has open
+ *	-EMFILE, -ENFILE, -ENOMEM   no descriptor or memory to leave with
  */
 FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_close(fipc_mutex *m);
 
@@ -122,8 +125,9 @@ FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_lock_until(fipc_mutex *m, fipc_deadli
 
 /*
  * Unlock, and wake one waiter. In any order with other locks.
- * Returns 0: not held any more. -EPERM: this thread does not hold it (through this address); nothing has changed.
- * -EINVAL: the memory was overwritten by somebody while it was held; this thread has let go of it all the same.
+ * Returns 0: not held any more. -EPERM: this thread does not hold it (through this address), and nothing has changed; or
+ * -EINVAL: nor is it a mutex; -EACCES: it is opened FIPC_READONLY. -EINVAL also if the memory was overwritten while this
+ * thread held it: it has let go of it all the same.
  */
 FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_unlock(fipc_mutex *m);
 

@@ -4,10 +4,10 @@
  * sweep that takes away what dead processes left. fipcd and fipcctl are built on this alone.
  *
  * One walk. Listing, a dry run and a collection are the same walk with the same verdicts; FIPC_WALK_COLLECT carries
- * them out. It never waits, follows no symbolic link, opens no device or FIFO, trusts no size, maps nothing writable,
+ * them out. It never waits, neither for a lock nor for a FIFO, follows no symbolic link, trusts no size, maps nothing writable,
  * and takes an object away only while the kernel says (fcntl F_SETLEASE) that nobody has it open or mapped.
  *
- * A handle is not thread-safe; two handles are independent.
+ * A handle is not thread-safe; two handles are independent. A thread must not be cancelled while it walks.
  */
 #ifndef FIPC_REGISTRY_H
 #define FIPC_REGISTRY_H
