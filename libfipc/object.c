@@ -92,7 +92,8 @@ static int read_and_check(struct object *o, const struct object_kind *kind)
 	return r < 0 ? r : kind->check(image + OBJECT_OFFSET);
 }
 
-#define LOOKS 6 /* 10 us, then twice as long each time: 0.6 ms in all */
+#define LOOKS 20
+#define LOOK_AGAIN_NS 20000 /* with what the kernel adds, 1.5 ms in all */
 
 enum left { SOMEBODY, NOBODY, CANNOT_TELL };
 
@@ -104,8 +105,8 @@ enum left { SOMEBODY, NOBODY, CANNOT_TELL };
  */
 static enum left who_is_left(int root, const char *file, const struct object *o)
 {
-	struct patience patience = {.until = FIPC_FOREVER, .sleep_ns = 10000};
 	for (int looks = 0; looks < LOOKS; looks++) {
+		struct patience patience = {FIPC_FOREVER, LOOK_AGAIN_NS};
 		struct survey s;
 		int r = fipc__file_lease(o->fd);
 		if (r == 0) {
