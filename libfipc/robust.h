@@ -64,30 +64,37 @@ static inline void barrier(void)
 	atomic_signal_fence(memory_order_seq_cst);
 }
 
-static inline void set_pending(struct thread *t, void *node)
+static inline void store_pending(void *_Atomic *pending, void *node)
 {
 	barrier();
 	/* relaxed: for the kernel, and for fipc__robust_pending, which asks again and again */
-	atomic_store_explicit(t->pending, node, memory_order_relaxed);
+	atomic_store_explicit(pending, node, memory_order_relaxed);
 	barrier();
+}
+
+static inline void set_pending(struct thread *t, void *node)
+{
+	store_pending(t->pending, node);
 }
 
 /* Having acquired, with pending set. A node may be aligned to 4 only. */
 static inline void push_held(struct thread *t, void *node)
 {
-	memcpy(node, t->top, sizeof(void *));
+	void **top = t->top;
+	memcpy(node, top, sizeof(void *));
 	barrier();
 	t->first.next = node;
-	t->top[1] = node;
-	t->top++;
+	top[1] = node;
+	t->top = top + 1;
 	barrier();
 }
 
 /* Before releasing the newest, with pending set. */
 static inline void pop_held(struct thread *t)
 {
-	t->top--;
-	t->first.next = *t->top;
+	void **top = t->top - 1;
+	t->first.next = *top;
+	t->top = top;
 	barrier();
 }
 
