@@ -44,13 +44,23 @@ bool fipc__file_is_named(int at, const char *file, const struct stat *st)
 	return fstatat(at, file, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == st->st_ino && now.st_dev == st->st_dev;
 }
 
-int fipc__file_lease(int fd)
+static int take_lease(int fd, int type)
 {
 	/* Whoever opens the file while we have the lease is refused (all of fipc opens with O_NONBLOCK) or waits, and we
 	 * get a signal. It must not be SIGIO, which kills; SIGURG is ignored by whoever does not want it. */
-	if (fcntl(fd, F_SETSIG, SIGURG) < 0 || fcntl(fd, F_SETLEASE, F_WRLCK) < 0)
+	if (fcntl(fd, F_SETSIG, SIGURG) < 0 || fcntl(fd, F_SETLEASE, type) < 0)
 		return -errno;
 	return 0;
+}
+
+int fipc__file_lease(int fd)
+{
+	return take_lease(fd, F_WRLCK);
+}
+
+int fipc__file_lease_from_writers(int fd)
+{
+	return take_lease(fd, F_RDLCK);
 }
 
 void fipc__file_end_lease(int fd)

@@ -40,6 +40,12 @@ bool fipc__file_is_named(int at, const char *file, const struct stat *st);
  * ended or the descriptor closed. -EAGAIN: somebody. Others: this caller may not ask (-EACCES), or cannot.
  */
 int fipc__file_lease(int fd);
+
+/*
+ * Does nobody have it open or mapped for writing? Asked through a descriptor that only reads; it sees who uses the object,
+ * tracked or not, and not who only looks. 0: nobody, and the lease is to be ended, or made the one above. Others as above.
+ */
+int fipc__file_lease_from_writers(int fd);
 void fipc__file_end_lease(int fd);
 
 /* 0; -ESTALE: this process's tracker has lost its name; -EACCES, -EROFS: it may not leave entries there; ... */

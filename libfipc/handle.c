@@ -186,13 +186,6 @@ static bool other_handle(const struct handle *than)
 	return find_open(than->root, &than->st, !than->readonly) != NULL;
 }
 
-static int map(struct handle *h, const struct object *o)
-{
-	h->map_size = OBJECT_OFFSET + h->kind->size;
-	h->map = mmap(NULL, h->map_size, h->readonly ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED, o->fd, 0);
-	return h->map == MAP_FAILED ? -errno : 0;
-}
-
 /* Make a handle of an object that was joined or created, and is still locked; unlock it. */
 static int make_handle(struct root *root, int fd, const struct object_kind *kind, const char *name, const char *file,
 		       unsigned flags, struct object *o, struct handle **ret)
@@ -210,7 +203,10 @@ static int make_handle(struct root *root, int fd, const struct object_kind *kind
 	h->view.magic = VIEW_MAGIC;
 	strcpy(h->name, name);
 	strcpy(h->file, file);
-	r = !h->readonly && o->header.pidns != fipc__process_pidns() ? -EXDEV : map(h, o);
+	h->map_size = OBJECT_OFFSET + kind->size;
+	r = !h->readonly && o->header.pidns != fipc__process_pidns() ? -EXDEV : 0;
+	if (r == 0)
+		r = fipc__object_map(fd, file, o, h->map_size, h->readonly, &h->map);
 	if (r == 0) {
 		r = track(root, fd, file, &o->st, &h->tracker);
 		if (r < 0)

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -56,7 +57,7 @@ static int open_file(int root, const char *file, int flags)
 
 int fipc__object_find(int root, const char *file, unsigned flags, struct object *ret)
 {
-	struct object o = {.fd = open_file(root, file, flags & FIPC_READONLY ? O_RDONLY : O_RDWR)};
+	struct object o = {.fd = open_file(root, file, O_RDONLY)};
 	if (o.fd < 0)
 		return o.fd;
 	if (fstat(o.fd, &o.st) < 0)
@@ -97,30 +98,42 @@ static int read_and_check(struct object *o, const struct object_kind *kind)
 
 enum left { SOMEBODY, NOBODY, CANNOT_TELL };
 
+/* The lease is ours: do the entries agree? Those of the dead go. */
+static enum left ask_entries(int root, const char *file, const struct object *o)
+{
+	struct survey s;
+	int r = fipc__entries_survey(root, file, o->st.st_ino, true, NULL, NULL, &s);
+	if (r == 0 && s.alive == 0 && s.unknown == 0)
+		return NOBODY;
+	fipc__file_end_lease(o->fd);
+	return r == 0 && s.alive > 0 ? SOMEBODY : CANNOT_TELL;
+}
+
 /*
- * Is nobody else there? Asked under the object's lock. Refused the lease, somebody has it open: one with a live entry; or one
- * who only looks, or leaves too and looks, or has just looked (the kernel drops a closed file's lock before it forgets that
- * the file was open), and so is gone in a moment; or one who has no entry.
+ * Is nobody else there? Asked under the object's lock, through a descriptor that only reads. Whoever uses the object has it
+ * mapped for writing, and the kernel says so at once. Whoever has it open for reading has a live entry; or only looks, or
+ * leaves too and looks, or has just looked (the kernel drops a closed file's lock before it forgets that the file was
+ * open), and so is gone in a moment; or has no entry.
  * NOBODY: dead entries are removed, and the lease is held.
  */
 static enum left who_is_left(int root, const char *file, const struct object *o)
 {
+	int r = fipc__file_lease_from_writers(o->fd);
+	if (r == -EAGAIN)
+		return SOMEBODY;
 	for (int looks = 0; looks < LOOKS; looks++) {
 		struct patience patience = {FIPC_FOREVER, LOOK_AGAIN_NS};
-		struct survey s;
-		int r = fipc__file_lease(o->fd);
-		if (r == 0) {
-			r = fipc__entries_survey(root, file, o->st.st_ino, true, NULL, NULL, &s);
-			if (r == 0 && s.alive == 0 && s.unknown == 0)
-				return NOBODY;
-			fipc__file_end_lease(o->fd);
-			return r == 0 && s.alive > 0 ? SOMEBODY : CANNOT_TELL;
-		}
+		if (r == 0)
+			r = fipc__file_lease(o->fd);
+		if (r == 0)
+			return ask_entries(root, file, o);
+		fipc__file_end_lease(o->fd);
 		if (fipc__entries_any(root, file, o->st.st_ino))
 			return SOMEBODY;
 		if (r != -EAGAIN)
 			return CANNOT_TELL;
 		fipc__be_patient(&patience);
+		r = 0;
 	}
 	return CANNOT_TELL;
 }
@@ -151,6 +164,34 @@ int fipc__object_join(int root, const char *file, const struct object_kind *kind
 	if (r == 0 && taken_away(root, file, o))
 		r = -EAGAIN;
 	return r < 0 ? give_up(o, r) : 0;
+}
+
+/* Looking takes a descriptor that only reads, mapping for writing one that writes. It is locked, so the name is its own. */
+static int open_for_writing(int root, const char *file, const struct object *o)
+{
+	struct stat st;
+	int fd = open_file(root, file, O_RDWR);
+	if (fd >= 0 && (fstat(fd, &st) < 0 || st.st_ino != o->st.st_ino)) {
+		close(fd);
+		return -EINVAL; /* somebody meddles who does not lock */
+	}
+	return fd;
+}
+
+int fipc__object_map(int root, const char *file, const struct object *o, size_t size, bool readonly, char **ret)
+{
+	int fd = readonly ? o->fd : o->writable ? o->fd : open_for_writing(root, file, o), r = 0;
+	void *p;
+	if (fd < 0)
+		return fd;
+	p = mmap(NULL, size, readonly ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (p == MAP_FAILED)
+		r = -errno;
+	else
+		*ret = p;
+	if (fd != o->fd)
+		close(fd);
+	return r;
 }
 
 int fipc__object_replace(int root, const char *file, struct object *o)
@@ -246,7 +287,7 @@ static int complete(struct object *o, const struct object_kind *kind, unsigned f
 static int create(int root, const char *file, const struct unfinished *u, const struct object_kind *kind,
 		  unsigned flags, mode_t mode, struct tracker *t, struct object *ret)
 {
-	struct object o = {.fd = u->fd};
+	struct object o = {.fd = u->fd, .writable = true};
 	int r = complete(&o, kind, flags, mode);
 	if (r == 0) {
 		fipc__tracker_hint(t, o.st.st_ino); /* before the name: a maker killed before its entry is found by it */
@@ -278,19 +319,20 @@ int fipc__object_create(int root, const char *file, const struct object_kind *ki
 
 /* ---- going ---- */
 
-static void remove_pids(int root, const char *file)
+/* The directory of the entries goes if it is empty. False: there are some. */
+static bool remove_pids(int root, const char *file)
 {
 	char pids[PIDS_SIZE_MAX];
 	fipc__name_pids(pids, file);
-	unlinkat(root, pids, AT_REMOVEDIR); /* unless there is an entry */
+	return unlinkat(root, pids, AT_REMOVEDIR) == 0 || errno == ENOENT;
 }
 
 /* The last one out takes it away; who may not unlink leaves that to its owner, or to fipcd. */
 static int take_away_if_last(int root, const char *file, const struct object *o)
 {
 	switch (who_is_left(root, file, o)) {
-	case SOMEBODY:
-		return 0;
+	case SOMEBODY: /* without an entry: a forked child that has not called yet */
+		return remove_pids(root, file) ? LEFT_BEHIND : 0;
 	case NOBODY:
 		if (!fipc__file_is_named(root, file, &o->st))
 			return 0;

@@ -23,13 +23,14 @@ struct object_kind {
 
 struct object {
 	int fd; /* locked by join and create, until fipc__object_settle */
+	bool writable; /* the descriptor: of one that was created */
 	struct stat st;
 	struct object_header header;
 };
 
 /* Nothing here waits: -EBUSY says that somebody has the file locked at this moment. */
 
-/* Open what is at the name: a regular file of an owner that flags allow. 0, -ENOENT, -EPERM, -EINVAL, ... */
+/* Open what is at the name, to look: a regular file of an owner that flags allow. 0, -ENOENT, -EPERM, -EINVAL, ... */
 int fipc__object_find(int root, const char *file, unsigned flags, struct object *ret);
 
 /*
@@ -37,6 +38,9 @@ int fipc__object_find(int root, const char *file, unsigned flags, struct object 
  * or nobody was left and it has been taken away; look again. Others: it is closed.
  */
 int fipc__object_join(int root, const char *file, const struct object_kind *kind, struct object *o);
+
+/* Map what was joined or created, from its beginning. 0, -EACCES, ... */
+int fipc__object_map(int root, const char *file, const struct object *o, size_t size, bool readonly, char **ret);
 
 /* Lock what was found and take its name away, whatever it is. 0, -EAGAIN (look again), -EPERM, ... It is closed. */
 int fipc__object_replace(int root, const char *file, struct object *o);
