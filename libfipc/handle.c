@@ -5,6 +5,7 @@
 #include "root.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -345,7 +346,7 @@ int fipc__named_open(void **ret, const struct object_kind *kind, const char *nam
 	struct patience patience = {0};
 	struct root_choice choice;
 	struct handle *h;
-	int r = check_flags(flags, mode);
+	int state, r = check_flags(flags, mode);
 	if (r == 0)
 		r = check_name(name, flags, checked);
 	if (r == 0)
@@ -355,6 +356,7 @@ int fipc__named_open(void **ret, const struct object_kind *kind, const char *nam
 	if (r < 0)
 		return r;
 	fipc__name_file(q.file, checked, kind->type);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	do {
 		fipc__objects_lock();
 		r = open_locked(&q, &choice, &h);
@@ -362,6 +364,7 @@ int fipc__named_open(void **ret, const struct object_kind *kind, const char *nam
 			*ret = object_of(h);
 		fipc__objects_unlock();
 	} while (r == -EBUSY && fipc__be_patient(&patience));
+	pthread_setcancelstate(state, NULL);
 	return r;
 }
 
@@ -450,12 +453,13 @@ int fipc__named_close(void *object, const struct object_kind *kind)
 {
 	struct patience patience = {fipc_after_ms(CLOSE_PATIENCE_MS), 10000};
 	struct departure d;
-	int r;
+	int state, r;
 	if (!object)
 		return 0;
 	r = fipc__process_enter();
 	if (r < 0)
 		return r;
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	do {
 		fipc__objects_lock();
 		r = close_locked(object, kind, &d);
@@ -463,6 +467,7 @@ int fipc__named_close(void *object, const struct object_kind *kind)
 	} while (r == -EAGAIN && fipc__be_patient(&patience));
 	if (r == 0 && d.fd >= 0)
 		settle(&d);
+	pthread_setcancelstate(state, NULL);
 	return r == -EAGAIN ? -EBUSY : r;
 }
 
@@ -483,7 +488,7 @@ int fipc__named_unlink(const char *name, enum fipc_type type)
 	char checked[NAME_LONGEST + 1], file[FILE_SIZE_MAX];
 	struct patience patience = {0};
 	struct root_choice choice;
-	int r = name ? fipc__name_parse(name, checked) : -EINVAL;
+	int state, r = name ? fipc__name_parse(name, checked) : -EINVAL;
 	if (r == 0)
 		r = fipc__root_choose(&choice);
 	if (r == 0)
@@ -491,11 +496,13 @@ int fipc__named_unlink(const char *name, enum fipc_type type)
 	if (r < 0)
 		return r;
 	fipc__name_file(file, checked, type);
+	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	do {
 		fipc__objects_lock();
 		r = unlink_locked(&choice, file);
 		fipc__objects_unlock();
 	} while (r == -EBUSY && fipc__be_patient(&patience));
+	pthread_setcancelstate(state, NULL);
 	return r;
 }
 

@@ -426,8 +426,9 @@ int fipc_mutex_consistent(fipc_mutex *public)
  * A dead owner's word, as the kernel would have left it. A living owner's: OWNER_DIED beside its TID, which no locker
  * waits for; it wakes those who do. The owner stays on its own list: to take a node off another thread's list would cut
  * it, and the thread's other locks would not be recovered at its death.
- * Killed after the swap, before the wake: sleepers stay until the owner unlocks or dies, or the revoke is repeated.
- * Killed before the state is set: until the owner unlocks nobody gets it; then the next one is told of a death.
+ * Killed after the swap, before the wake: of a dead owner's, the kernel wakes (pending is set); of a living one's, sleepers
+ * stay until the owner unlocks or dies, or the revoke is repeated.
+ * Killed before the state is set: until the owner unlocks nobody gets it; then the next one may be told of a death.
  * Overtaken there by the owner's unlock: whoever has got it by then is the last one to have it.
  */
 static int revoke_word(struct mutex *m)
@@ -460,8 +461,14 @@ int fipc_mutex_revoke(fipc_mutex *public)
 	int r = fipc__robust_enter();
 	if (r == 0)
 		r = usable(fipc__self, m);
-	if (r == 0 && atomic_load_explicit(&m->state, memory_order_relaxed) != STATE_NOT_RECOVERABLE)
-		r = revoke_word(m);
+	if (r < 0)
+		return r;
+	set_pending(fipc__self, node_of(fipc__self, m)); /* killed before the wake: the kernel wakes */
+	r = revoke_word(m);
+	set_pending(fipc__self, NULL);
+	/* The state alone does not tell: one who overtook a revoke may be inside, and others wait for him. */
+	if (r == -ESRCH && atomic_load_explicit(&m->state, memory_order_relaxed) == STATE_NOT_RECOVERABLE)
+		r = 0;
 	return r;
 }
 
