@@ -16,8 +16,12 @@
  *	Memory is sequentially consistent here. The protocol is on one word, whose changes have one order on every
  *	machine; what is written under the lock is handed on by the pairs of acquire and release named in mutex.c.
  *
- * Not modelled: attach and destroy, which go through the same take and let_go; several mutexes at once; a peer that
- * scribbles; who gets the lock how often (nobody is promised a turn).
+ * The revoker is an operator who calls fipc_mutex_revoke: once whenever he likes, and there he may be killed; and once
+ * more, in peace, when all have come to rest and somebody waits for an owner that will never unlock, unless a revoke of
+ * just that lock had been completed: then once has to do.
+ *
+ * Not modelled: destroy, which goes through the same take and let_go; several mutexes at once; a peer that scribbles;
+ * who gets the lock how often (nobody is promised a turn); a TID that is given to a new thread.
  *
  * A death is the kernel's exit_robust_list() and handle_futex_death(): first the list, but for the pending entry, then
  * the pending entry; so one mutex is looked at once.
@@ -31,10 +35,12 @@
  * What must hold, in every state that can be reached:
  *
  *	one inside         never two threads between a lock that succeeded and its unlock
- *	told               killed, or ended, while the word had its TID: the next one to enter gets OWNER_DIED
- *	gone               unlocked without consistent: nobody enters any more
+ *	told               killed, or ended, while the word had its TID: the next one to enter gets OWNER_DIED; but for
+ *	                   the maker, before whom nobody was inside
+ *	gone               unlocked without consistent, or a living owner's lock revoked: nobody enters any more
  *	nobody stranded    when all who are alive have finished or sleep, none sleeps; not even until its time-out
- *	the bit            while somebody sleeps WAITERS is set; who goes to sleep does so on a word with a TID
+ *	the bit            while somebody sleeps WAITERS is set; who goes to sleep does so on a word with a TID, and not
+ *	                   on a revoked one
  *
  * A run is chosen by:
  *
@@ -43,6 +49,9 @@
  *	TIMED        a waiter may call lock_until: a time-out, or a signal that it has asked for, may end its sleep at
  *	             any moment; and any sleeper may get a signal that sends it back into FUTEX_WAIT
  *	EXITS        a thread may end while it holds the lock (fipc__mutex_abandon)
+ *	REVOKES      there is the revoker; and one thread may stay inside for ever, or vanish there, without the work of
+ *	             the kernel at its death: as by an exec that another thread than the main one calls
+ *	ATTACH       it begins with zeroed memory: whoever finds that makes the mutex of it (make_in_place)
  *	BAD          a variant, see below; "the bit" is not asserted then, so that what follows from it is seen
  *
  * A failure as a story, the shortest: spin -a -DBAD=1 word.pml && cc -w -DSAFETY -DREACH -o pan pan.c && ./pan -i &&
@@ -63,6 +72,12 @@
 #define WHOLE_WORD 11    /* an older kernel: it passes a wake-up on if the whole word is 0, not just the TID part */
 #define BLIND_SWAP 12    /* acquire stores its TID without comparing */
 #define UNTOLD 13        /* acquire takes OWNER_DIED for a free word */
+#define MARK_BESIDE 14   /* revoked is said in the state word alone; who goes to sleep looks at it before */
+#define HAND_OVER 15     /* a living owner's lock is revoked as a dead one's, and given to the next */
+#define WAKE_UNKEPT 16   /* the pending entry is not kept while a dead owner's lock is revoked */
+#define STATE_TRUSTED 17 /* revoke does nothing if the state word says not recoverable already */
+#define STATE_STORED 18  /* consistent stores without comparing */
+#define DEATH_DROPPED 19 /* attach, having found a mutex made meanwhile, lets go of it as if nobody had died */
 
 #ifndef BAD
 #define BAD 0
@@ -82,6 +97,12 @@
 #ifndef EXITS
 #define EXITS 0
 #endif
+#ifndef REVOKES
+#define REVOKES 0
+#endif
+#ifndef ATTACH
+#define ATTACH 0
+#endif
 
 #define COUNTING (BAD == COUNT_KEEPS || BAD == COUNT_WAKES)
 #define FLAGGING (BAD == FLAG_OUTSIDE || BAD == FLAG_CLEARED)
@@ -94,15 +115,18 @@
 
 #define TID(v) ((v) & WORD_TID)
 #define BIT(v) ((v) & WORD_WAITERS)
+#define IS_REVOKED(v) (TID(v) != 0 && ((v) & WORD_OWNER_DIED))
 
 #define STATE_CONSISTENT 0
 #define STATE_RECOVERING 1
 #define STATE_NOT_RECOVERABLE 2
+#define STATE_NEW 3
+#define UNMADE 4 /* no magic yet */
 
 #define NOBODYS_TID 63 /* STATE_IN_WORD */
 
 byte word;
-byte state;
+byte state = (ATTACH -> UNMADE : STATE_CONSISTENT);
 byte waiter_count; /* COUNT_KEEPS, COUNT_WAKES */
 bit flag;          /* FLAG_OUTSIDE, FLAG_CLEARED */
 
@@ -123,10 +147,14 @@ bit asleep[THREADS + 1];
 /* ---- what is watched ---- */
 
 byte kills = KILLS;
-byte awake = THREADS; /* neither asleep nor at their end */
+byte awake = THREADS + REVOKES; /* neither asleep nor at their end */
 byte inside;          /* TID of the one between lock and unlock */
 bit untold;           /* an owner died, and nobody has heard yet */
-bit unrecoverable;    /* unlocked without consistent */
+bit unrecoverable;    /* unlocked without consistent, or revoked */
+bit gone[THREADS + 1]; /* by TID: there is no such thread any more */
+byte stays;           /* TID of an owner that never unlocks: it stays inside, or has vanished there; one in a run */
+byte revoked;         /* TID of a living owner that had the word when the revoke of its lock was completed */
+bit over;             /* nobody comes any more */
 
 inline rest() /* asleep, finished, or dead to the end */
 {
@@ -178,10 +206,15 @@ mtype = {
 	BETWEEN, FAST_SWAP, TAKE, LOAD, READ_COUNT, SWAP, COUNT_UP, SET_WAITERS, WAIT, ASLEEP, COUNT_DOWN, GIVE_UP,
 	PUSH, GOT, ENTERED, INSIDE,
 	UNLOCK, POP, SUBTRACT, RELEASE_LOAD, RELEASE_SWAP, SAY_STATE, READ_BESIDE, WAKE, CLEAR_AND_WAKE_ALL, RELEASED,
-	DEATH_READ, DEATH_SWAP, DEATH_WAKE
+	MAKE, STAYING, MEND,
+	DEATH_READ, DEATH_SWAP, DEATH_WAKE,
+	NOBODY_HERE, REVOKE, REVOKE_LOAD, IS_GONE, REVOKE_SWAP, REVOKE_WAKE, REVOKE_CLEAR, REVOKE_WAKE_ALL,
+	REVOKE_STATE, REVOKED
 };
 
 #define ME _pid /* init is 0 */
+
+#define IN_VAIN(v) (IS_REVOKED(v) || (BAD == MARK_BESIDE && state == STATE_NOT_RECOVERABLE))
 
 /* acquire: its loop, having v, as far as the next step */
 inline look()
@@ -192,20 +225,20 @@ inline look()
 	:: else ->
 		assert(BAD || TID(v) != ME);
 		if
-		:: deadline == now -> at = GIVE_UP
-		:: deadline != now && COUNTING && !counted -> at = COUNT_UP
+		:: deadline == now || IN_VAIN(v) -> at = GIVE_UP
+		:: deadline != now && !IN_VAIN(v) && COUNTING && !counted -> at = COUNT_UP
 		:: else -> at = (BIT(v) -> WAIT : SET_WAITERS)
 		fi
 	fi
 }
 
-/* unlock, let_go: on from a release that found v */
-inline after_release()
+/* unlock, let_go: on from a release that found v. odd: something in it to see to, as the one or the other takes it */
+inline after_release(odd)
 {
 	if
 	:: BAD == STATE_LATE && spoilt -> at = SAY_STATE
 	:: BAD == COUNT_WAKES || FLAGGING -> at = READ_BESIDE
-	:: else -> at = (BIT(v) -> WAKE : RELEASED)
+	:: else -> at = (odd -> WAKE : RELEASED)
 	fi
 }
 
@@ -213,7 +246,8 @@ inline finish()
 {
 	at = BETWEEN; deadline = forever; calls = 0;
 	v = 0; left = 0; died = 0; pending = 0; listed = 0;
-	slept = 0; counted = 0; keep = 0; spoilt = 0;
+	slept = 0; counted = 0; keep = 0; spoilt = 0; attaching = 0;
+	gone[ME] = true;
 	rest()
 }
 
@@ -227,6 +261,7 @@ proctype thread(byte calls; bit barges)
 	bit quick;           /* unlock: the fast path */
 	bit pending, listed; /* what the kernel would find */
 	bit dying;
+	bit attaching;       /* make_in_place */
 	bit slept, counted, keep, spoilt; /* used by variants alone */
 	bit woke;
 
@@ -238,6 +273,7 @@ proctype thread(byte calls; bit barges)
 		dying = true;
 		if
 		:: asleep[ME] -> wake_up(ME)
+		:: at == STAYING -> awake++
 		:: else
 		fi;
 		if
@@ -245,7 +281,7 @@ proctype thread(byte calls; bit barges)
 		:: else
 		fi;
 		if
-		:: TID(word) == ME -> untold = true
+		:: TID(word) == ME && state != UNMADE && state != STATE_NEW -> untold = true
 		:: else
 		fi;
 		if
@@ -258,8 +294,9 @@ proctype thread(byte calls; bit barges)
 	:: atomic {
 		at == BETWEEN ->
 		if
+		:: state == UNMADE && calls > 0 -> attaching = true; at = TAKE
 		:: calls == 0 -> dying = true; finish(); break
-		:: calls > 0 ->
+		:: state != UNMADE && calls > 0 ->
 			calls--;
 			if
 			:: deadline = forever
@@ -328,7 +365,7 @@ proctype thread(byte calls; bit barges)
 		at == WAIT ->
 		if
 		:: word == v ->
-			assert(TID(v) != 0 && (BIT(v) || FLAGGING));
+			assert(TID(v) != 0 && (BIT(v) || FLAGGING) && (BAD || !IS_REVOKED(v)));
 			asleep[ME] = true;
 			slept = BAD == UNLOCK_CLEARS;
 			pending = BAD != NOT_PENDING;
@@ -357,6 +394,7 @@ proctype thread(byte calls; bit barges)
 		waiter_count = waiter_count - counted;
 		v = 0; slept = 0; counted = 0; keep = 0;
 		pending = false;
+		attaching = false;
 		deadline = forever;
 		at = BETWEEN
 	}
@@ -365,9 +403,23 @@ proctype thread(byte calls; bit barges)
 	:: atomic { at == PUSH -> listed = true; at = GOT }
 
 	/* take, lock: clears pending, now that the list has it */
-	:: atomic { at == GOT -> pending = false; deadline = forever; at = ENTERED }
+	:: atomic { at == GOT -> pending = false; deadline = forever; at = (attaching -> MAKE : ENTERED) }
 
-	/* entered (lock, if all is well): what the state word says; no other thread writes it meanwhile */
+	/* make_in_place: somebody may have made it meanwhile; and somebody have died inside */
+	:: atomic {
+		at == MAKE ->
+		if
+		:: state == UNMADE -> state = STATE_NEW
+		:: else -> left = (died && BAD != DEATH_DROPPED -> WORD_OWNER_DIED : 0)
+		fi;
+		died = false;
+		attaching = false;
+		quick = false;
+		at = UNLOCK
+	}
+
+	/* entered and judge (lock, if all is well): what the state word says. Of others only the revoker writes it, and
+	   always the same: to compare it, where it is changed, is the same as to look as late as that */
 	:: atomic {
 		at == ENTERED ->
 		if
@@ -376,7 +428,10 @@ proctype thread(byte calls; bit barges)
 			at = UNLOCK
 		:: else ->
 			if
-			:: died || state == STATE_RECOVERING -> state = STATE_RECOVERING; untold = false
+			:: state == STATE_NEW -> state = STATE_CONSISTENT
+			:: state != STATE_NEW && (died || state == STATE_RECOVERING) ->
+				state = STATE_RECOVERING;
+				untold = false
 			:: else
 			fi;
 			assert(!untold);
@@ -392,7 +447,16 @@ proctype thread(byte calls; bit barges)
 	:: atomic { at == INSIDE && state == STATE_CONSISTENT -> inside = 0; quick = true; at = UNLOCK }
 
 	/* consistent */
-	:: atomic { at == INSIDE && state == STATE_RECOVERING -> state = STATE_CONSISTENT }
+	:: atomic {
+		at == INSIDE && state == STATE_RECOVERING ->
+		if
+		:: BAD == STATE_STORED -> at = MEND
+		:: else -> state = STATE_CONSISTENT
+		fi
+	}
+
+	/* STATE_STORED */
+	:: atomic { at == MEND -> state = STATE_CONSISTENT; at = INSIDE }
 
 	/* unlock_slowly: after a death and without consistent. The state word first: the release publishes it. */
 	:: atomic {
@@ -405,6 +469,24 @@ proctype thread(byte calls; bit barges)
 		fi;
 		quick = false;
 		at = UNLOCK
+	}
+
+	/* unlock_slowly: revoked meanwhile */
+	:: atomic { at == INSIDE && state == STATE_NOT_RECOVERABLE -> inside = 0; quick = false; at = UNLOCK }
+
+	/* It never unlocks. It can be killed, and the kernel sees to that. */
+	:: atomic { REVOKES && at == INSIDE && stays == 0 -> stays = ME; at = STAYING; rest() }
+	:: atomic { at == STAYING && over -> break }
+
+	/* It vanishes. */
+	:: atomic {
+		REVOKES && at == INSIDE && stays == 0 ->
+		stays = ME;
+		inside = 0;
+		untold = true;
+		dying = true;
+		finish();
+		break
 	}
 
 	/* fipc__mutex_abandon: the thread ends, holding it */
@@ -430,7 +512,7 @@ proctype thread(byte calls; bit barges)
 		assert(BAD || TID(word) == ME);
 		v = word;
 		set_word((BAD == UNLOCK_CLEARS -> 0 : word - ME));
-		after_release()
+		after_release(v != ME)
 	}
 
 	/* release: loads the word */
@@ -444,7 +526,7 @@ proctype thread(byte calls; bit barges)
 		:: word == v ->
 			set_word(left | (BAD == UNLOCK_CLEARS -> 0 : BIT(v)));
 			unrecoverable = state == STATE_NOT_RECOVERABLE || left == NOBODYS_TID || spoilt;
-			after_release()
+			after_release(BIT(v))
 		:: else -> v = word
 		fi
 	}
@@ -519,6 +601,108 @@ proctype thread(byte calls; bit barges)
 	od
 }
 
+/* ---- the revoker ---- */
+
+/* revoke_word: its loop, having v, as far as the next step */
+inline look_whose()
+{
+	if
+	:: TID(v) == 0 -> at = REVOKED
+	:: else -> at = IS_GONE
+	fi
+}
+
+proctype revoker()
+{
+	mtype at = NOBODY_HERE;
+	byte v;
+	bit dead;
+	bit pending;
+	bit tried, tries_again;
+	bit woke;
+
+	do
+	/* SIGKILL, before any step, of the first one. He has no list, but for the pending entry. */
+	:: atomic {
+		kills > 0 && at != NOBODY_HERE && at != DEATH_READ && at != DEATH_WAKE && !tries_again ->
+		kills--;
+		at = (pending -> DEATH_READ : NOBODY_HERE);
+		v = 0; dead = 0; pending = 0
+	}
+
+	/* He comes once. */
+	:: atomic { at == NOBODY_HERE && !tried -> tried = true; at = REVOKE }
+
+	/* All have come to rest: he comes once more if there is need. */
+	:: atomic {
+		at == NOBODY_HERE && awake == 1 ->
+		if
+		:: ANY_ASLEEP && TID(word) != 0 && TID(word) == stays && stays != revoked && !tries_again ->
+			tries_again = true;
+			at = REVOKE
+		:: else -> over = true; rest(); break
+		fi
+	}
+
+	/* fipc_mutex_revoke: set_pending, before the word is touched */
+	:: atomic {
+		at == REVOKE ->
+		if
+		:: BAD == STATE_TRUSTED && state == STATE_NOT_RECOVERABLE -> at = NOBODY_HERE
+		:: else -> pending = BAD != WAKE_UNKEPT; at = REVOKE_LOAD
+		fi
+	}
+
+	/* revoke_word: loads the word */
+	:: atomic { at == REVOKE_LOAD -> v = word; look_whose() }
+
+	/* is_gone: asks the kernel for the TID */
+	:: atomic {
+		at == IS_GONE ->
+		dead = gone[TID(v)] || BAD == HAND_OVER;
+		at = (BAD == MARK_BESIDE && !dead -> REVOKE_STATE : REVOKE_SWAP)
+	}
+
+	/* revoke_word: a dead owner's word as the kernel would have left it; a living owner's with the mark that nobody
+	   waits for */
+	:: atomic {
+		at == REVOKE_SWAP ->
+		if
+		:: word == v ->
+			set_word((dead -> BIT(v) : v) | WORD_OWNER_DIED);
+			at = (!dead -> REVOKE_WAKE_ALL : (BIT(v) -> REVOKE_WAKE : REVOKED))
+		:: else -> v = word; look_whose()
+		fi
+	}
+
+	/* wake, of a dead owner's: FUTEX_WAKE, 1 */
+	:: atomic { at == REVOKE_WAKE -> wake_any(woke); at = (woke -> REVOKED : REVOKE_CLEAR); woke = 0 }
+
+	/* wake: fipc__futex_clear_and_wake_all */
+	:: atomic { at == REVOKE_CLEAR -> wake_all(); set_word(word & ~WORD_WAITERS); at = REVOKED }
+
+	/* revoke_word, of a living owner's: FUTEX_WAKE, all */
+	:: atomic { at == REVOKE_WAKE_ALL -> wake_all(); at = (BAD == MARK_BESIDE -> REVOKED : REVOKE_STATE) }
+
+	/* revoke_word: the state word. If the owner has unlocked since, whoever has got it by now is the last one. */
+	:: atomic {
+		at == REVOKE_STATE ->
+		assert(BAD || !IS_REVOKED(word) || !ANY_ASLEEP);
+		state = STATE_NOT_RECOVERABLE;
+		unrecoverable = true;
+		revoked = (IS_REVOKED(word) || BAD == MARK_BESIDE -> TID(word) : 0); /* 0: overtaken */
+		at = (BAD == MARK_BESIDE -> REVOKE_WAKE_ALL : REVOKED)
+	}
+
+	/* fipc_mutex_revoke: clears pending */
+	:: atomic { at == REVOKED -> v = 0; dead = 0; pending = false; at = NOBODY_HERE }
+
+	/* kernel, handle_futex_death, of his pending entry */
+	:: atomic { at == DEATH_READ -> at = (TID(word) == 0 -> DEATH_WAKE : NOBODY_HERE) }
+	:: atomic { at == DEATH_WAKE -> wake_any(woke); woke = 0; at = NOBODY_HERE }
+	od
+}
+
 init {
 	atomic {
 		run thread(1, 0);
@@ -526,6 +710,10 @@ init {
 #if WAITERS_N == 3
 		run thread(1, 0);
 #endif
-		run thread(CALLS, 1)
+		run thread(CALLS, 1);
+		if
+		:: REVOKES -> run revoker()
+		:: else
+		fi
 	}
 }

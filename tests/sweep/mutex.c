@@ -4,11 +4,13 @@
  * in, or loses the fact that an owner died inside.
  *
  * In each scene one process, the victim, is run up to an instruction and killed there; then whoever waits has to get
- * the mutex, and the death has to be told exactly if the victim was the owner.
+ * the mutex, and the death has to be told exactly if the victim was the owner. Or nobody gets it any more, where it was
+ * revoked.
  */
 #include "step.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -18,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -29,6 +32,8 @@ struct stage {
 	fipc_mutex m;
 	fipc_word inside; /* number of those between lock and unlock; after a death inside, what it left */
 	fipc_word double_entries;
+	fipc_word not_yet; /* an owner that lives is inside still: not even one who is told of a death may be */
+	pid_t thread;      /* a victim that is not its process's main thread */
 	struct {
 		int result; /* of its lock */
 		fipc_word done;
@@ -49,6 +54,8 @@ static void visit(int r)
 	if (r == FIPC_OWNER_DIED)
 		must_be(fipc_mutex_consistent(&stage->m), 0);
 	else if (fipc_word_load(&stage->inside))
+		fipc_word_store(&stage->double_entries, 1);
+	if (fipc_word_load(&stage->not_yet))
 		fipc_word_store(&stage->double_entries, 1);
 	fipc_word_store(&stage->inside, 1);
 	fipc_word_store(&stage->inside, 0);
@@ -200,6 +207,44 @@ static void victim_waits_in_vain(void *argument)
 	trace_over();
 }
 
+static void victim_mends(void *argument)
+{
+	(void)argument;
+	must_be(fipc_mutex_lock(&stage->m), FIPC_OWNER_DIED);
+	gate_open(&victim_ready);
+	gate_pass(&victim_go);
+	trace_me();
+	must_be(fipc_mutex_consistent(&stage->m), 0);
+	leave();
+	trace_over();
+}
+
+static void *end_holding(void *argument)
+{
+	stage->thread = (pid_t)syscall(SYS_gettid);
+	hold_until_waited_for();
+	trace_me();
+	return argument;
+}
+
+static void victim_is_a_thread_that_ends(void *argument)
+{
+	pthread_t thread;
+
+	must_be(pthread_create(&thread, NULL, end_holding, argument), 0);
+	for (;;)
+		pause();
+}
+
+static void victim_revokes(void *argument)
+{
+	(void)argument;
+	warm_up();
+	trace_me();
+	must_be(fipc_mutex_revoke(&stage->m), 0);
+	trace_over();
+}
+
 /* ---- the scenes ---- */
 
 struct scene {
@@ -208,6 +253,8 @@ struct scene {
 	int barger;        /* the director tries to get it between the victim's last instruction and its death */
 	int died_before;   /* the mutex comes with a death not yet told */
 	int may_give_up;   /* and may end as not recoverable */
+	int always_told;   /* of a death, wherever the victim is killed, and if it is not */
+	void (*revoke)(void); /* the director does, when the waiters sleep and before the victim begins */
 	int victim_waits;  /* the director holds it meanwhile */
 	int after_its_sleep; /* the victim is left alone until it has been woken */
 	int unlock_first;  /* with that: by the director's unlock, else by its deadline */
@@ -215,7 +262,7 @@ struct scene {
 };
 
 struct run {
-	pid_t victim, waiters[MOST_WAITERS];
+	pid_t process, victim, waiters[MOST_WAITERS]; /* victim: the thread */
 	enum stop stop;
 	int holds; /* the director */
 };
@@ -226,6 +273,19 @@ static void start_waiters(const struct scene *scene, struct run *run)
 		run->waiters[i] = start(wait_for_it, (void *)(intptr_t)i);
 		await(asleep_in_futex(run->waiters[i]));
 	}
+}
+
+static void stop_waiters(const struct scene *scene, struct run *run)
+{
+	for (int i = 0; i < scene->waiters; i++)
+		murder(run->waiters[i]);
+}
+
+static void kill_victim(const struct run *run)
+{
+	kill_there(run->victim, run->stop);
+	if (run->process != run->victim)
+		murder(run->process);
 }
 
 static void let_it_sleep(struct run *run)
@@ -251,20 +311,33 @@ static void let_it_go(struct run *run)
 	run->holds = 0;
 }
 
-/* Up to where the victim stands at the first instruction that is swept. */
-static void begin(const struct scene *scene, struct run *run)
+static void set_stage(struct run *run)
 {
 	memset(run, 0, sizeof(*run));
 	memset(stage, 0, sizeof(*stage));
 	must_be(fipc_mutex_init(&stage->m, 0), 0);
 	for (int i = 0; i < MOST_WAITERS; i++)
 		stage->waiters[i].result = NOT_YET;
+}
+
+/* A thread that is not a child of ours becomes one by trace_me(). */
+static int is_traced(pid_t tid)
+{
+	siginfo_t unused;
+
+	return waitid(P_PID, (id_t)tid, &unused, WSTOPPED | WEXITED | WNOWAIT | WNOHANG | __WALL) == 0;
+}
+
+/* Up to where the victim stands at the first instruction that is swept. */
+static void begin(const struct scene *scene, struct run *run)
+{
+	set_stage(run);
 	if (scene->died_before)
 		must_be(in_child(lock_and_die, NULL), 128 + SIGKILL);
 	if (scene->victim_waits)
 		take_it(run);
 	if (scene->after_its_sleep) {
-		run->victim = start(scene->victim, NULL);
+		run->process = run->victim = start(scene->victim, NULL);
 		await_traced(run->victim);
 		let_it_sleep(run);
 		start_waiters(scene, run);
@@ -280,12 +353,17 @@ static void begin(const struct scene *scene, struct run *run)
 	}
 	if (scene->victim_waits)
 		start_waiters(scene, run);
-	run->victim = start(scene->victim, NULL);
+	run->process = run->victim = start(scene->victim, NULL);
 	if (scene->waiters && !scene->victim_waits) {
 		gate_pass(&victim_ready);
+		if (stage->thread)
+			run->victim = stage->thread;
 		start_waiters(scene, run);
+		if (scene->revoke)
+			scene->revoke();
 		gate_open(&victim_go);
 	}
+	await(is_traced(run->victim));
 	await_traced(run->victim);
 }
 
@@ -336,7 +414,8 @@ static void complain(const struct scene *scene, unsigned point, const char *what
 static void judge(const struct scene *scene, const struct run *run, unsigned point,
 		  const struct fipc_mutex_info *before, struct tally *tally)
 {
-	int expected = before->owner_tid == (uint32_t)run->victim || before->state == FIPC_MUTEX_DIED;
+	int expected = scene->always_told || before->owner_tid == (uint32_t)run->victim ||
+		       before->state == FIPC_MUTEX_DIED;
 	int stuck = !get_done(scene), after = stuck ? 0 : fresh_trylock(&stage->m);
 	int gone = scene->may_give_up && after == -ENOTRECOVERABLE, told = count_told(scene, after);
 
@@ -346,10 +425,13 @@ static void judge(const struct scene *scene, const struct run *run, unsigned poi
 	} else if (fipc_word_load(&stage->double_entries)) {
 		tally->double_entries++;
 		complain(scene, point, "two inside", before);
-	} else if (gone ? before->state != FIPC_MUTEX_NOT_RECOVERABLE : told < expected) {
+	} else if (gone != (before->state == FIPC_MUTEX_NOT_RECOVERABLE)) {
+		tally->deaths_lost++;
+		complain(scene, point, gone ? "nobody can lock it" : "it can be locked again", before);
+	} else if (!gone && told < expected) {
 		tally->deaths_lost++;
 		complain(scene, point, "its death was not told", before);
-	} else if (told > expected) {
+	} else if (!gone && told > expected) {
 		tally->deaths_made_up++;
 		complain(scene, point, "a death was told that was none", before);
 	}
@@ -365,11 +447,10 @@ static void run_once(const struct scene *scene, unsigned point, struct tally *ta
 	if (scene->barger && !scene->after_its_sleep)
 		take_it(&run);
 	must_be(fipc_mutex_info(&stage->m, &before, sizeof(before)), 0);
-	kill_there(run.victim, run.stop);
+	kill_victim(&run);
 	let_it_go(&run);
 	judge(scene, &run, point, &before, tally);
-	for (int i = 0; i < scene->waiters; i++)
-		murder(run.waiters[i]);
+	stop_waiters(scene, &run);
 	tally->points++;
 }
 
@@ -381,11 +462,10 @@ static struct points find_points(const struct scene *scene)
 	begin(scene, &run);
 	points = scene->most ? record_some_points(run.victim, scene->most, &run.stop)
 			     : record_points(run.victim, &run.stop);
-	kill_there(run.victim, run.stop);
+	kill_victim(&run);
 	let_it_go(&run);
 	must(get_done(scene));
-	for (int i = 0; i < scene->waiters; i++)
-		murder(run.waiters[i]);
+	stop_waiters(scene, &run);
 	return points;
 }
 
@@ -408,6 +488,35 @@ static void sweep(const char *name, const struct scene *scene)
 	munmap(stage, sizeof(*stage));
 	assert_true(t.points > 10);
 	assert_int_equal(t.stuck + t.double_entries + t.deaths_lost + t.deaths_made_up, 0);
+}
+
+/* ---- revoked before the victim unlocks: wholly, or by one who is killed as soon as the word has the mark ---- */
+
+static void revoke_wholly(void)
+{
+	must_be(fipc_mutex_revoke(&stage->m), 0);
+}
+
+static int is_marked(void)
+{
+	enum { LOCK_WORD = 1, OWNER_DIED_BIT = 30 };
+
+	return *(volatile uint64_t *)&stage->m.opaque[LOCK_WORD] >> OWNER_DIED_BIT & 1;
+}
+
+static pid_t start_to_mark(void)
+{
+	pid_t revoker = start(victim_revokes, NULL);
+
+	await_traced(revoker);
+	while (!is_marked())
+		must(step_instruction(revoker) == STEPPED);
+	return revoker;
+}
+
+static void revoke_half_way(void)
+{
+	murder(start_to_mark());
 }
 
 #define SCENE(test, ...)                                                                                              \
@@ -436,6 +545,202 @@ SCENE(waiter_killed_when_woken_too_late, .victim = victim_waits, .victim_waits =
       .after_its_sleep = 1, .unlock_first = 1, .barger = 1)
 SCENE(waiter_killed_when_timed_out, .victim = victim_waits_in_vain, .victim_waits = 1, .waiters = 1,
       .after_its_sleep = 1, .barger = 1)
+
+SCENE(consistent_and_unlock_with_a_waiter, .victim = victim_mends, .died_before = 1, .waiters = 1)
+SCENE(thread_ends_holding, .victim = victim_is_a_thread_that_ends, .waiters = 1, .always_told = 1)
+SCENE(unlock_of_a_revoked_one, .victim = victim_unlocks, .waiters = 1, .revoke = revoke_wholly, .may_give_up = 1)
+SCENE(unlock_of_a_half_revoked_one, .victim = victim_unlocks, .waiters = 2, .revoke = revoke_half_way, .always_told = 1)
+
+/* ---- revoke: whoever does it is killed, while two sleep and the owner is inside; or has vanished there ---- */
+
+struct revoking {
+	void (*owner)(void *);
+	void (*then)(pid_t owner); /* after the revoker's death; then nobody may be stuck any more */
+	enum { NEVER, PERHAPS, ALWAYS } gone; /* nobody gets it any more */
+	int least_told;                       /* of a death, if it is not gone */
+};
+
+static const struct scene two_asleep = {.waiters = 2};
+
+static void owner_holds(void *argument)
+{
+	(void)argument;
+	hold_until_waited_for();
+	leave();
+	for (;;)
+		pause();
+}
+
+/* As an exec by another thread than the main one: the kernel finds no list of the TID that goes. */
+static void owner_vanishes(void *argument)
+{
+	enum { HEAD_SIZE = 3 * sizeof(void *) };
+
+	(void)argument;
+	hold_until_waited_for();
+	must_be(syscall(SYS_set_robust_list, NULL, HEAD_SIZE), 0);
+	raise(SIGKILL);
+}
+
+static void it_unlocks(pid_t owner)
+{
+	(void)owner;
+	fipc_word_store(&stage->not_yet, 0);
+	gate_open(&victim_go);
+}
+
+static void it_dies(pid_t owner)
+{
+	fipc_word_store(&stage->not_yet, 0);
+	murder(owner);
+}
+
+static void it_is_revoked_again(pid_t owner)
+{
+	int r = fipc_mutex_revoke(&stage->m);
+
+	(void)owner;
+	must(r == 0 || r == -ESRCH); /* a dead owner's may have been had, and left, by a waiter */
+}
+
+static pid_t begin_revoking(const struct revoking *scene, struct run *run)
+{
+	pid_t owner;
+
+	set_stage(run);
+	owner = start(scene->owner, NULL);
+	gate_pass(&victim_ready);
+	start_waiters(&two_asleep, run);
+	if (scene->owner == owner_vanishes) {
+		gate_open(&victim_go);
+		must_be(finish(owner), 128 + SIGKILL);
+	} else {
+		fipc_word_store(&stage->not_yet, 1);
+	}
+	run->process = run->victim = start(victim_revokes, NULL);
+	await_traced(run->victim);
+	return owner;
+}
+
+static const char *what_is_wrong(const struct revoking *scene)
+{
+	int stuck = !get_done(&two_asleep), after = stuck ? 0 : fresh_trylock(&stage->m);
+	int gone = after == -ENOTRECOVERABLE, told = count_told(&two_asleep, after);
+
+	if (stuck)
+		return "a waiter is stuck";
+	if (after < 0 && !gone)
+		return "nobody can lock it";
+	if (fipc_word_load(&stage->double_entries))
+		return "two inside";
+	if (gone ? scene->gone == NEVER : scene->gone == ALWAYS)
+		return gone ? "it is not recoverable" : "it can be locked again";
+	if (told > 1 || (!gone && told < scene->least_told))
+		return "not told of just one death";
+	return NULL;
+}
+
+static int revoke_killed_at(const struct revoking *scene, unsigned point)
+{
+	struct fipc_mutex_info before;
+	const char *wrong;
+	struct run run;
+	pid_t owner = begin_revoking(scene, &run);
+
+	run.stop = step_instructions(run.victim, point);
+	must_be(fipc_mutex_info(&stage->m, &before, sizeof(before)), 0);
+	kill_victim(&run);
+	scene->then(owner);
+	wrong = what_is_wrong(scene);
+	if (wrong)
+		complain(&two_asleep, point, wrong, &before);
+	stop_waiters(&two_asleep, &run);
+	if (scene->owner == owner_holds && scene->then != it_dies)
+		murder(owner);
+	return wrong != NULL;
+}
+
+static struct points find_points_of_revoke(const struct revoking *scene)
+{
+	struct points points;
+	struct run run;
+	pid_t owner = begin_revoking(scene, &run);
+
+	points = record_points(run.victim, &run.stop);
+	must(run.stop == FINISHED && get_done(&two_asleep));
+	stop_waiters(&two_asleep, &run);
+	if (scene->owner == owner_holds)
+		murder(owner);
+	return points;
+}
+
+static void sweep_revoke(const char *name, const struct revoking *scene)
+{
+	unsigned done = 0, failures = 0;
+	struct points points;
+
+	stage = share(sizeof(*stage));
+	gate_make(&victim_ready);
+	gate_make(&victim_go);
+	points = find_points_of_revoke(scene);
+	for (; done < points.n && failures < ENOUGH_FAILURES; done++)
+		failures += (unsigned)revoke_killed_at(scene, points.at[done]);
+	printf("%s: %u kill points, %u failures\n", name, done, failures);
+	free(points.at);
+	gate_free(&victim_ready);
+	gate_free(&victim_go);
+	munmap(stage, sizeof(*stage));
+	assert_true(done > 10);
+	assert_int_equal(failures, 0);
+}
+
+#define REVOKING(test, ...)                                                                                           \
+	static void test(void **state)                                                                                \
+	{                                                                                                             \
+		const struct revoking scene = {__VA_ARGS__};                                                          \
+                                                                                                                      \
+		(void)state;                                                                                          \
+		sweep_revoke(#test, &scene);                                                                          \
+	}
+
+REVOKING(revoke_killed_then_unlock, .owner = owner_holds, .then = it_unlocks, .gone = PERHAPS)
+REVOKING(revoke_killed_then_death, .owner = owner_holds, .then = it_dies, .gone = PERHAPS, .least_told = 1)
+REVOKING(revoke_killed_then_again, .owner = owner_holds, .then = it_is_revoked_again, .gone = ALWAYS)
+REVOKING(revoke_killed_of_a_dead_one, .owner = owner_vanishes, .then = it_is_revoked_again, .gone = NEVER,
+	 .least_told = 1)
+
+/* The owner unlocks before its revoke is completed, and the next one stays inside: it takes a second revoke. */
+static void revoke_overtaken(void **state)
+{
+	pid_t owner, revoker;
+	struct run run;
+
+	(void)state;
+	stage = share(sizeof(*stage));
+	gate_make(&victim_ready);
+	gate_make(&victim_go);
+	set_stage(&run);
+	owner = start(owner_holds, NULL);
+	gate_pass(&victim_ready);
+	revoker = start_to_mark();
+	gate_open(&victim_go);
+	await(state_of(&stage->m) == FIPC_MUTEX_DIED);
+	must_be(fipc_mutex_lock(&stage->m), FIPC_OWNER_DIED);
+	start_waiters(&two_asleep, &run);
+	must_be(step_instructions(revoker, UINT_MAX), FINISHED);
+	await(sleepers(&stage->m) == 2);
+	must_be(fipc_mutex_revoke(&stage->m), 0);
+	must(get_done(&two_asleep));
+	leave();
+	assert_int_equal(stage->waiters[0].result, -ENOTRECOVERABLE);
+	assert_int_equal(stage->waiters[1].result, -ENOTRECOVERABLE);
+	assert_int_equal(fresh_trylock(&stage->m), -ENOTRECOVERABLE);
+	stop_waiters(&two_asleep, &run);
+	murder(owner);
+	gate_free(&victim_ready);
+	gate_free(&victim_go);
+	munmap(stage, sizeof(*stage));
+}
 
 /* ---- attach: whoever makes a mutex of zeroed memory is killed, and another one, who came meanwhile, makes it ---- */
 
@@ -518,6 +823,15 @@ int main(void)
 		cmocka_unit_test(waiter_killed_when_woken),
 		cmocka_unit_test(waiter_killed_when_woken_too_late),
 		cmocka_unit_test(waiter_killed_when_timed_out),
+		cmocka_unit_test(consistent_and_unlock_with_a_waiter),
+		cmocka_unit_test(thread_ends_holding),
+		cmocka_unit_test(unlock_of_a_revoked_one),
+		cmocka_unit_test(unlock_of_a_half_revoked_one),
+		cmocka_unit_test(revoke_killed_then_unlock),
+		cmocka_unit_test(revoke_killed_then_death),
+		cmocka_unit_test(revoke_killed_then_again),
+		cmocka_unit_test(revoke_killed_of_a_dead_one),
+		cmocka_unit_test(revoke_overtaken),
 		cmocka_unit_test(attach_killed_half_way),
 	};
 
