@@ -5,6 +5,11 @@ foreach(name deadline word mutex mutex_death mutex_attach revoke named named_hos
 	fipc_test(${name} test_${name}.c support.c)
 endforeach()
 fipc_test(named_users test_named_users.c support.c ROOT)
+fipc_test(named_neighbours test_named_neighbours.c support.c)
+fipc_test(lookers test_lookers.c support.c LABELS nomemcheck)
+fipc_test(thread_end test_thread_end.c support.c LABELS nomemcheck)
+fipc_test(two_copies test_two_copies.c support.c STATIC DEPENDS fipc LABELS nomemcheck LIBRARIES ${CMAKE_DL_LIBS})
+target_compile_definitions(test_two_copies PRIVATE FIPC_SHARED_PATH="$<TARGET_FILE:fipc>")
 
 # Killed at every instruction or system call. Linked statically and bound at load time: the instructions of the dynamic
 # linker are not the subject.
