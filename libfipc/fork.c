@@ -15,7 +15,7 @@ enum { NEW, ENTERING, ENTERED };
 static struct page {
 	_Atomic uint32_t state;
 	_Atomic uint32_t pidns;
-} *page;
+} *_Atomic page; /* set once; read in the fork handlers, too */
 
 static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
 static _Atomic bool started;
@@ -94,6 +94,8 @@ static void after_fork(void)
 
 static void after_fork_in_child(void)
 {
+	fipc__threads_unlock(); /* taken by this thread, before the fork: now they are the child's, and the child's to release */
+	pthread_mutex_unlock(&objects);
 	enter_once();
 	pthread_setcancelstate(cancel_state, NULL);
 }

@@ -114,6 +114,7 @@ static struct thread *block_for(struct robust_head *head)
 			head->list = &head->list;
 		if (head->list == &head->list)
 			return old;
+		old->first.next = &head->list; /* with a zero the kernel's walk would fail there, and never come to `pending` */
 	}
 	return fipc__map_wiped_at_fork(sizeof(struct thread));
 }
@@ -221,5 +222,7 @@ bool fipc__robust_pending(const struct mutex *m)
 
 void fipc__threads_forked(void)
 {
+	if (fipc__self != &nobody && libc_head) /* as in block_for: for a child that uses libc's mutexes alone */
+		fipc__self->first.next = &libc_head->list;
 	threads = NULL; /* they are the parent's; this process's blocks are zeros */
 }
