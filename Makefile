@@ -3,18 +3,20 @@
 #
 #	make            build, in build/
 #	make demo       see an owner killed, the next one told, and fipcd cleaning up
-#	make test       everything that tests, three times: plain, under ASan + UBSan, under valgrind
+#	make test       everything that tests, four times: plain, under ASan + UBSan, TSan, valgrind
+#	make coverage   which lines of library, daemon and tool the tests run
 #	make bench      build and run the benchmark
 #	make soak       two minutes of processes killed by chance
 #	make install    PREFIX=/usr/local unless told; DESTDIR= for a staged one
 #
-# demo, test, bench and soak first install, with apt-get, what they need and is missing. CC= and CMAKE_FLAGS= go to cmake.
+# demo, test, coverage, bench and soak first install, with apt-get, what they need and is missing. CC= and CMAKE_FLAGS=
+# go to cmake.
 BUILD = build
 JOBS = $(shell nproc)
 CMAKE = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL cmake
 PREFIX_FLAG = $(if $(PREFIX),-DCMAKE_INSTALL_PREFIX=$(abspath $(PREFIX)))
 
-.PHONY: all demo test bench fipc-bench soak install clean
+.PHONY: all demo test coverage bench fipc-bench soak install clean
 
 all:
 	@sh tests/setup.sh --check build
@@ -29,6 +31,10 @@ demo:
 test:
 	@sh tests/setup.sh test
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL sh tests/run.sh $(CMAKE_FLAGS)
+
+coverage:
+	@sh tests/setup.sh coverage
+	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL sh tests/coverage.sh $(CMAKE_FLAGS)
 
 bench: fipc-bench
 	@build-test/tests/bench/fipc-bench
@@ -45,4 +51,4 @@ install: all
 	@if [ -z "$(DESTDIR)" ] && [ "$$(id -u)" = 0 ]; then ldconfig; fi
 
 clean:
-	rm -rf build build-test build-asan build-memcheck build-clang build-musl
+	rm -rf build build-test build-asan build-tsan build-memcheck build-coverage build-clang build-musl

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# run.sh [<option of cmake>...]: the whole suite plain, under ASan + UBSan, and under valgrind's memcheck; then what was
-# skipped and why, and the counts of all three as the last line. Exit status 0: nothing failed.
+# run.sh [<option of cmake>...]: the whole suite plain, under ASan + UBSan, under TSan, and under valgrind's memcheck;
+# then what was skipped and why, and the counts of all four as the last line. Exit status 0: nothing failed.
 set -u
 cd "$(dirname "$0")/.." || exit 1
 
@@ -60,6 +60,8 @@ suite()
 suite "plain" build-test - "" "$@"
 suite "ASan + UBSan" build-asan nosanitize "of no use there, or impossible" \
 	-DFIPC_SANITIZE=address,undefined "$@"
+suite "TSan" build-tsan nosanitize "of no use there, or impossible" \
+	-DFIPC_SANITIZE=thread "$@"
 suite "memcheck" build-memcheck nomemcheck "too slow there, or of no use" \
 	-DFIPC_MEMCHECK=ON "$@"
 

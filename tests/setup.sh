@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# setup.sh [--check] build|demo|test|ci: install, with apt-get, what that needs and this machine lacks; silent if
+# setup.sh [--check] build|demo|test|coverage|ci: install, with apt-get, what that needs and this machine lacks; silent if
 # nothing is missing. --check: only say what is missing, and fail. It looks for the things, not for packages, so that any
 # distribution that has them will do.
 set -u
@@ -10,7 +10,7 @@ if [ "${1:-}" = --check ]; then
 	check=yes
 	shift
 fi
-purpose=${1:?usage: setup.sh [--check] build|demo|test|ci}
+purpose=${1:?usage: setup.sh [--check] build|demo|test|coverage|ci}
 packages=
 
 # need_*, and so missing: <what> <Debian package> <why>
@@ -43,12 +43,12 @@ need_library libsystemd libsystemd-dev "fipcd's event loop, socket activation an
 need_library jansson libjansson-dev "JSON, of fipcd and fipcctl"
 need_library smartcols libsmartcols-dev "the tables of fipcctl"
 case $purpose in
-demo | test | ci)
+demo | test | coverage | ci)
 	need_command systemd-socket-activate systemd "starts fipcd on its first connection, and checks its units"
 	;;
 esac
 case $purpose in
-test | ci)
+test | coverage | ci)
 	need_command c++ g++ "the headers are for C++ too: tested"
 	need_library cmocka libcmocka-dev "the test framework"
 	need_command valgrind valgrind "the suite runs under memcheck"
@@ -57,6 +57,9 @@ test | ci)
 	;;
 esac
 case $purpose in
+coverage)
+	need_command gcovr gcovr "tells which lines the tests run"
+	;;
 ci)
 	need_command clang clang "the second compiler"
 	;;

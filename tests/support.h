@@ -42,6 +42,29 @@ noreturn void must_fail(const char *file, int line, const char *what, long got);
 /* Say why something cannot run here, in the form that the summary of the tests counts. */
 void skip_aloud(const char *what, const char *why);
 
+/* A cmocka case, or the body of one IN_CHILD, that cannot run under ThreadSanitizer; why, for the summary. */
+#if defined(__SANITIZE_THREAD__)
+#define UNDER_TSAN 1
+#elif defined(__has_feature)
+#define UNDER_TSAN __has_feature(thread_sanitizer)
+#else
+#define UNDER_TSAN 0
+#endif
+#define skip_under_tsan(why)                                                                                          \
+	do {                                                                                                          \
+		if (UNDER_TSAN) {                                                                                     \
+			skip_aloud(__func__, why);                                                                    \
+			skip();                                                                                       \
+		}                                                                                                     \
+	} while (0)
+#define skip_child_under_tsan(why)                                                                                    \
+	do {                                                                                                          \
+		if (UNDER_TSAN) {                                                                                     \
+			skip_aloud(__func__, why);                                                                    \
+			_exit(SKIPPED);                                                                               \
+		}                                                                                                     \
+	} while (0)
+
 /* Zeroed memory that children share. */
 void *share(size_t size);
 

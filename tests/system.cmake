@@ -1,0 +1,5 @@
+# SPDX-License-Identifier: Apache-2.0
+# The daemon as systemd runs it.
+add_subdirectory(system)
+fipc_script_test(system system/run.sh ${PROJECT_BINARY_DIR}
+	ROOT TIMEOUT 300 LABELS nomemcheck nosanitize)
