@@ -137,6 +137,23 @@ static void add_to(fipc_word *w)
 		;
 }
 
+static unsigned turns_of_work; /* that take 100 ns */
+
+static void work(unsigned turns)
+{
+	for (volatile unsigned i = 0; i < turns; i++)
+		;
+}
+
+static void calibrate_work(void)
+{
+	enum { TURNS = 10000000 };
+	int64_t begun = now_ns();
+
+	work(TURNS);
+	turns_of_work = (unsigned)(100.0 * TURNS / (double)(now_ns() - begun));
+}
+
 static void count(void *argument)
 {
 	const struct lock *l = argument;
@@ -146,6 +163,7 @@ static void count(void *argument)
 		;
 	for (int i = 0; i < CONTENDED_PAIRS; i++) {
 		l->lock();
+		work(turns_of_work);
 		shared->counter++;
 		l->unlock();
 	}
@@ -356,7 +374,7 @@ static const struct group groups[] = {
 	  {"pthread, process-shared", alone_normal},
 	  {"pthread, robust", alone_robust},
 	  {"two bare atomics", alone_atomics}}},
-	{"lock and unlock, two processes at once",
+	{"lock and unlock, two processes at once, 100 ns inside",
 	 {{"fipc", contended_fipc},
 	  {"pthread, process-shared", contended_normal},
 	  {"pthread, robust", contended_robust}}},
@@ -373,6 +391,7 @@ int main(void)
 	sem_t *s;
 	pthread_t second; /* libcs take short cuts while a process has one thread */
 
+	calibrate_work();
 	test_dir();
 	shared = share(sizeof(*shared));
 	must_be(fipc_mutex_init(&shared->fipc, 0), 0);
