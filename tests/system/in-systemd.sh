@@ -60,7 +60,7 @@ echo "ok: installed, and not running"
 
 hold "${somebody[@]}" "$build/tests/system/fipc-hold" ledger
 await "started by the first object" systemctl is-active fipcd
-[ "$(ps -o user= -p "$(main_pid)")" = fipc ] || fail "it does not run as fipc"
+[ "$(stat -c %U "/proc/$(main_pid)")" = fipc ] || fail "it does not run as fipc"
 fipcctl list --no-headings -o NAME,STATE,OWNER,UID | grep -q "ledger *held *$holder *1234" || fail "list: $(fipcctl list)"
 echo "ok: shows another user's object"
 kill -9 "$holder"
