@@ -18,7 +18,7 @@ static const struct row {
 } rows[] = {
 	{0, "dir", "DIR", "the tracking directory (else $FIPC_DIR, $FASTIPC_PID_DIR, /dev/shm/fastipc)", 0,
 	 offsetof(struct settings, directory)},
-	{0, "socket", "PATH", "ask the fipcd that listens here, and nobody else (default $FIPC_SOCKET)", 0,
+	{0, "socket", "PATH", "ask only the fipcd here (else $FIPC_SOCKET, /run/fipc/fipcd.sock, if it is there)", 0,
 	 offsetof(struct settings, socket)},
 	{0, "direct", NULL, "look for yourself, do not ask fipcd", 0, offsetof(struct settings, direct)},
 	{0, "json", NULL, "everything, as JSON", 0, offsetof(struct settings, json)},

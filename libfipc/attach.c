@@ -192,6 +192,16 @@ static void judge(int pids, const char *name, bool remove_dead, struct fipc_atta
 	a->uid = st.st_uid;
 }
 
+static void tally(enum fipc_life life, struct survey *s)
+{
+	if (life == FIPC_ALIVE)
+		s->alive++;
+	else if (life == FIPC_DEAD)
+		s->dead++;
+	else
+		s->unknown++;
+}
+
 static int survey(DIR *dir, uint64_t object, bool remove_dead, attachment_fn callback, void *context, struct survey *s)
 {
 	struct dirent *e;
@@ -206,14 +216,8 @@ static int survey(DIR *dir, uint64_t object, bool remove_dead, attachment_fn cal
 		judge(dirfd(dir), e->d_name, remove_dead, &a, s);
 		if (!a.current && a.life == FIPC_UNKNOWN)
 			a.current = 1; /* no name of ours: it might be anything, so it counts */
-		if (!a.current)
-			s->others += a.life != FIPC_DEAD;
-		else if (a.life == FIPC_ALIVE)
-			s->alive++;
-		else if (a.life == FIPC_DEAD)
-			s->dead++;
-		else
-			s->unknown++;
+		if (a.current)
+			tally(a.life, s);
 		r = callback ? callback(&a, context) : 0;
 		if (r != 0)
 			return r;

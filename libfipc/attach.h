@@ -5,8 +5,8 @@
  * <name>.<type>                                         the object
  * <name>.<type>.pids/<pid>.<tracker inode>.<inode>      an entry: a hard link to the tracker of an attached process
  *
- * Attach, detach and collect happen under a lock on the object's file (flock), after a look that the name still leads to
- * it. Whoever takes an object away first removes the dead entries, then the empty .pids, then the name. Killed after any
+ * Attaching, taking away and the question who is left happen under a lock on the object's file (flock), after a look that
+ * the name still leads to it. Whoever leaves removes his own entry before, without it. Whoever takes an object away first removes the dead entries, then the empty .pids, then the name. Killed after any
  * of these steps: an object that nobody is attached to, found by the next open, the next collection, or by the inode in
  * the dead process's tracker.
  *
@@ -55,7 +55,6 @@ int fipc__entry_remove(int root, const char *file, const struct tracker *t, uint
 
 struct survey {
 	unsigned alive, dead, unknown; /* of the object asked for */
-	unsigned others;               /* entries that stay and belong to an object that the name led to before */
 	unsigned removed;
 };
 typedef int (*attachment_fn)(const struct fipc_attachment *a, void *context);

@@ -187,7 +187,7 @@ static bool other_handle(const struct handle *than)
 	return find_open(than->root, &than->st, !than->readonly) != NULL;
 }
 
-/* Make a handle of an object that was joined or created, and is still locked; unlock it. */
+/* Make a handle of an object that was joined or created, and stays locked meanwhile. */
 static int make_handle(struct root *root, int fd, const struct object_kind *kind, const char *name, const char *file,
 		       unsigned flags, struct object *o, struct handle **ret)
 {

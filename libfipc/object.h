@@ -62,7 +62,7 @@ int fipc__object_leave(int root, const char *file, const struct stat *st, bool p
 /* Take a name away for good. 0, -ENOENT, -EPERM, ...; -EBUSY: not now; -EAGAIN: it has changed meanwhile, look again. */
 int fipc__object_unlink(int root, const char *file);
 
-/* Is this header one that we can read, for this type and file size? 0, -EINVAL, -ENOTSUP. */
+/* Is this header one that we can read, and of this type? 0, -EINVAL, -ENOTSUP. */
 int fipc__header_check(const struct object_header *h, enum fipc_type type);
 
 #define OBJECT_OFFSET sizeof(struct object_header)
