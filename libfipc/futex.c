@@ -10,6 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef SYS_futex_waitv /* Linux 5.16; the same number on every machine */
+#define SYS_futex_waitv 449
+#endif
+
 static FIPC_TLS int interruptible;
 
 int fipc_set_interruptible(int on)
@@ -46,6 +50,24 @@ int fipc__futex_wait(const void *w, uint32_t expected, fipc_deadline d, enum fut
 			  FUTEX_BITSET_MATCH_ANY);
 	while (r == -EINTR && !interruptible);
 	return r;
+}
+
+int fipc__futex_wait_any(const struct futex_place *places, unsigned n, fipc_deadline d)
+{
+	struct futex_waitv waiters[FUTEX_PLACES_MAX];
+	struct timespec until = {.tv_sec = d / 1000000000, .tv_nsec = d % 1000000000};
+	const struct timespec *timeout = d == FIPC_FOREVER && !interruptible ? NULL : &until; /* as above */
+	int saved = errno;
+	long r;
+	for (unsigned i = 0; i < n; i++)
+		waiters[i] = (struct futex_waitv){places[i].expected, (uintptr_t)places[i].word, FUTEX_32, 0};
+	do
+		r = syscall(SYS_futex_waitv, waiters, n, 0, timeout, CLOCK_MONOTONIC);
+	while (r < 0 && errno == EINTR && !interruptible);
+	if (r < 0)
+		r = -errno;
+	errno = saved;
+	return (int)r;
 }
 
 int fipc__futex_wake(const void *w, unsigned n, enum futex_scope scope)

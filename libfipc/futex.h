@@ -11,6 +11,14 @@ enum futex_scope { FUTEX_SHARED, FUTEX_THIS_PROCESS };
 /* Sleep while *w is expected. 0 woken, -EAGAIN other value, -ETIMEDOUT, -EINTR (thread asked for it), -EFAULT. */
 int fipc__futex_wait(const void *w, uint32_t expected, fipc_deadline d, enum futex_scope scope);
 
+/* Sleep while every word is as expected, 128 of them at most: the index of one that was woken, or as above. Shared. */
+struct futex_place {
+	const void *word;
+	uint32_t expected;
+};
+#define FUTEX_PLACES_MAX 128
+int fipc__futex_wait_any(const struct futex_place *places, unsigned n, fipc_deadline d);
+
 /* Wake up to n. The number woken, or -EFAULT. */
 int fipc__futex_wake(const void *w, unsigned n, enum futex_scope scope);
 

@@ -30,7 +30,11 @@ struct handle {
 	unsigned references;
 	char *map;
 	size_t map_size;
-	struct mutex view; /* what a reader is given instead of memory that he may not write */
+	union {
+		_Atomic uint32_t magic;
+		uint64_t bytes[8];
+	} view; /* what a reader is given instead of memory that he may not write */
+	struct object_local *local;
 	char name[NAME_LONGEST + 1], file[FILE_SIZE_MAX];
 };
 
@@ -50,7 +54,7 @@ void fipc__objects_forked(void)
 
 static void *object_of(struct handle *h)
 {
-	return h->readonly ? (void *)&h->view : h->map + OBJECT_OFFSET;
+	return h->local ? h->local : h->readonly ? (void *)&h->view : h->map + OBJECT_OFFSET;
 }
 
 static struct handle *handle_of(const void *object)
@@ -187,34 +191,79 @@ static bool other_handle(const struct handle *than)
 	return find_open(than->root, &than->st, !than->readonly) != NULL;
 }
 
-/* Make a handle of an object that was joined or created, and stays locked meanwhile. */
-static int make_handle(struct root *root, int fd, const struct object_kind *kind, const char *name, const char *file,
-		       unsigned flags, struct object *o, struct handle **ret)
+struct request {
+	struct root *root;
+	int fd; /* of the root */
+	const struct object_kind *kind;
+	const void *params;
+	const char *name;
+	char file[FILE_SIZE_MAX];
+	unsigned flags;
+	mode_t mode;
+};
+
+static struct handle *new_handle(const struct request *q, const struct object *o)
 {
 	struct handle *h = calloc(1, sizeof(*h));
-	int r;
 	if (!h)
-		return -ENOMEM;
-	h->root = root;
-	h->kind = kind;
+		return NULL;
+	h->root = q->root;
+	h->kind = q->kind;
 	h->st = o->st;
-	h->readonly = (flags & FIPC_READONLY) != 0;
+	h->readonly = (q->flags & FIPC_READONLY) != 0;
 	h->persistent = (o->header.flags & FIPC_PERSIST) != 0;
 	h->references = 1;
 	h->view.magic = VIEW_MAGIC;
-	strcpy(h->name, name);
-	strcpy(h->file, file);
-	h->map_size = OBJECT_OFFSET + kind->size;
+	strcpy(h->name, q->name);
+	strcpy(h->file, q->file);
+	h->map_size = OBJECT_OFFSET + o->size;
+	return h;
+}
+
+/* What its users get, of a type that gives out something of the process's own. */
+static int make_local(struct handle *h)
+{
+	int r;
+	if (!h->kind->local_size)
+		return 0;
+	h->local = calloc(1, h->kind->local_size);
+	if (!h->local)
+		return -ENOMEM;
+	*h->local = (struct object_local){h->map + OBJECT_OFFSET, h->map_size - OBJECT_OFFSET, h->readonly};
+	r = h->kind->begin ? h->kind->begin(h->local) : 0;
+	if (r < 0) {
+		free(h->local);
+		h->local = NULL;
+	}
+	return r;
+}
+
+static void discard(struct handle *h)
+{
+	if (h->local && h->kind->end)
+		h->kind->end(h->local);
+	free(h->local);
+	if (h->map)
+		munmap(h->map, h->map_size);
+	free(h);
+}
+
+/* Make a handle of an object that was joined or created, and stays locked meanwhile. */
+static int make_handle(const struct request *q, struct object *o, struct handle **ret)
+{
+	struct handle *h = new_handle(q, o);
+	int r;
+	if (!h)
+		return -ENOMEM;
 	r = !h->readonly && o->header.pidns != fipc__process_pidns() ? -EXDEV : 0;
 	if (r == 0)
-		r = fipc__object_map(fd, file, o, h->map_size, h->readonly, &h->map);
-	if (r == 0) {
-		r = track(root, fd, file, &o->st, &h->tracker);
-		if (r < 0)
-			munmap(h->map, h->map_size);
-	}
+		r = fipc__object_map(q->fd, q->file, o, h->map_size, h->readonly, &h->map);
+	if (r == 0)
+		r = make_local(h);
+	if (r == 0)
+		r = track(q->root, q->fd, q->file, &o->st, &h->tracker);
 	if (r < 0) {
-		free(h);
+		discard(h);
 		return r;
 	}
 	h->next = handles;
@@ -223,26 +272,17 @@ static int make_handle(struct root *root, int fd, const struct object_kind *kind
 	return 0;
 }
 
-struct request {
-	struct root *root;
-	int fd; /* of the root */
-	const struct object_kind *kind;
-	const char *name;
-	char file[FILE_SIZE_MAX];
-	unsigned flags;
-	mode_t mode;
-};
-
 static int create(const struct request *q, struct handle **ret)
 {
+	const struct making making = {q->kind, q->params, q->flags, q->mode};
 	struct object o;
 	int r = make_tracker(q->root, q->fd); /* first, so that a death from now on is news */
 	if (r < 0)
 		return r;
-	r = fipc__object_create(q->fd, q->file, q->kind, q->flags, q->mode, &q->root->tracker, &o);
+	r = fipc__object_create(q->fd, q->file, &making, &q->root->tracker, &o);
 	if (r < 0)
 		return r;
-	r = make_handle(q->root, q->fd, q->kind, q->name, q->file, q->flags, &o, ret);
+	r = make_handle(q, &o, ret);
 	if (r < 0)
 		fipc__object_drop(q->fd, q->file); /* locked and ours: nobody has joined it */
 	fipc__object_settle(&o);
@@ -262,7 +302,7 @@ static int join(const struct request *q, struct object *o, struct handle **ret)
 	r = fipc__object_join(q->fd, q->file, q->kind, o);
 	if (r < 0)
 		return r;
-	r = q->flags & FIPC_EXCL ? -EEXIST : make_handle(q->root, q->fd, q->kind, q->name, q->file, q->flags, o, ret);
+	r = q->flags & FIPC_EXCL ? -EEXIST : make_handle(q, o, ret);
 	fipc__object_settle(o);
 	return r;
 }
@@ -302,9 +342,9 @@ static int open_until(const struct request *q, struct handle **ret)
 	return r;
 }
 
-static int check_flags(unsigned flags, mode_t mode)
+static int check_flags(const struct object_kind *kind, unsigned flags, mode_t mode)
 {
-	const unsigned known = FIPC_TIMESTAMPS | FIPC_CREATE | FIPC_EXCL | FIPC_REPLACE | FIPC_PERSIST | FIPC_READONLY |
+	const unsigned known = kind->flags | FIPC_CREATE | FIPC_EXCL | FIPC_REPLACE | FIPC_PERSIST | FIPC_READONLY |
 			       FIPC_ANY_OWNER;
 	if (flags & ~known || mode & ~(mode_t)0777)
 		return -EINVAL;
@@ -339,14 +379,15 @@ static int open_locked(struct request *q, const struct root_choice *choice, stru
 	return r;
 }
 
-int fipc__named_open(void **ret, const struct object_kind *kind, const char *name, unsigned flags, mode_t mode)
+int fipc__named_open(void **ret, const struct object_kind *kind, const void *params, const char *name, unsigned flags,
+		     mode_t mode)
 {
 	char checked[NAME_LONGEST + 1];
-	struct request q = {.kind = kind, .name = checked, .flags = flags, .mode = mode};
+	struct request q = {.kind = kind, .params = params, .name = checked, .flags = flags, .mode = mode};
 	struct patience patience = {0};
 	struct root_choice choice;
 	struct handle *h;
-	int state, r = check_flags(flags, mode);
+	int state, r = check_flags(kind, flags, mode);
 	if (r == 0)
 		r = check_name(name, flags, checked);
 	if (r == 0)
@@ -429,8 +470,7 @@ static int close_locked(void *object, const struct object_kind *kind, struct dep
 	if (r < 0)
 		return r;
 	unlist(h);
-	munmap(h->map, h->map_size);
-	free(h);
+	discard(h);
 	return 0;
 }
 
@@ -527,12 +567,18 @@ bool fipc__handle_is_view(const void *object)
 
 const void *fipc__handle_behind_view(const void *object)
 {
-	const struct mutex *m = object;
+	const _Atomic uint32_t *magic = object;
 	struct handle *h;
-	if (atomic_load_explicit(&m->magic, memory_order_relaxed) != VIEW_MAGIC)
+	if (atomic_load_explicit(magic, memory_order_relaxed) != VIEW_MAGIC)
 		return object;
 	h = look_up(object);
 	return h && h->readonly ? h->map + OBJECT_OFFSET : object;
+}
+
+size_t fipc__handle_size(const void *object)
+{
+	struct handle *h = look_up(object);
+	return h ? h->map_size - OBJECT_OFFSET : 0;
 }
 
 bool fipc__handle_is_named(const void *object)

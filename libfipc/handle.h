@@ -14,8 +14,12 @@
 
 #include <stdbool.h>
 
-/* The named calls of every type. *ret is the primitive, or with FIPC_READONLY a view of it: 64 bytes of VIEW_MAGIC. */
-int fipc__named_open(void **ret, const struct object_kind *kind, const char *name, unsigned flags, mode_t mode);
+/*
+ * The named calls of every type. *ret is the primitive, or with FIPC_READONLY a view of it: 64 bytes of VIEW_MAGIC; or
+ * its struct object_local, of a type that has one. params: for kind->size and kind->image.
+ */
+int fipc__named_open(void **ret, const struct object_kind *kind, const void *params, const char *name, unsigned flags,
+		     mode_t mode);
 int fipc__named_close(void *object, const struct object_kind *kind);
 int fipc__named_unlink(const char *name, enum fipc_type type);
 
@@ -24,6 +28,9 @@ bool fipc__handle_is_view(const void *object);
 
 /* What is behind a view; everything else is itself. */
 const void *fipc__handle_behind_view(const void *object);
+
+/* The bytes mapped behind an object that is open by name; 0: it is not. */
+size_t fipc__handle_size(const void *object);
 
 /* Is it open by name? */
 bool fipc__handle_is_named(const void *object);

@@ -20,14 +20,15 @@
  * all. Nobody sleeps on a word whose TID part is 0.
  *
  * The state word: written by the owner, while it holds the lock word, and by revoke, which only ever makes it
- * not-recoverable; after the owner's death it stands as the dead left it. Not-recoverable is said here and not in the lock word, which has to keep TID 0 for the kernel to pass a
- * killed waiter's wake-up on.
+ * not-recoverable; after the owner's death it stands as the dead left it. Not-recoverable is said here and not in the
+ * lock word, which has to keep TID 0 for the kernel to pass a killed waiter's wake-up on.
  */
 #ifndef FIPC_LAYOUT_H
 #define FIPC_LAYOUT_H
 
 #include <assert.h>
 #include <fipc/mutex.h>
+#include <fipc/registry.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -38,21 +39,25 @@
 
 #define FIPC__ABI 1
 
+/* ---- every primitive begins with these 8 bytes: a magic, set last by whoever makes it, and what kind it is ---- */
+
+#define OBJECT_MAGIC UINT32_C(0x63706966)    /* "fipc" */
+#define VIEW_MAGIC UINT32_C(0x76706966)      /* "fipv": no primitive but a process's read-only view of one */
+#define KIND_MUSL_SHARED UINT32_C(0x80)      /* where musl looks for "process-shared" when it walks a list */
+#define KIND_PRIVATE UINT32_C(0x01000000)
+#define KIND_TIMESTAMPS UINT32_C(0x02000000)
+#define KIND_AUTORESET UINT32_C(0x04000000)
+#define KIND_OWNED UINT32_C(0x08000000)
+#define KIND(class) (KIND_MUSL_SHARED | FIPC__ABI << 8 | (uint32_t)(class) << 16)
+#define KIND_MUTEX KIND(FIPC_TYPE_MUTEX)
+#define KIND_MUTEX_FLAGS (KIND_PRIVATE | KIND_TIMESTAMPS)
+#define HEAD_PLAIN ((uint64_t)KIND_MUTEX << 32 | OBJECT_MAGIC)
+
 /* ---- a mutex: 64 bytes ---- */
 
 #define WORD_TID UINT32_C(0x3fffffff)
 #define WORD_OWNER_DIED UINT32_C(0x40000000)
 #define WORD_WAITERS UINT32_C(0x80000000)
-
-#define MUTEX_MAGIC UINT32_C(0x63706966)     /* "fipc" */
-#define VIEW_MAGIC UINT32_C(0x76706966)      /* "fipv": not a mutex but a process's read-only view of one */
-#define KIND_MUSL_SHARED UINT32_C(0x80)      /* where musl looks for "process-shared" when it walks a list */
-#define KIND_CLASS_MUTEX UINT32_C(1)
-#define KIND_PRIVATE UINT32_C(0x01000000)
-#define KIND_TIMESTAMPS UINT32_C(0x02000000)
-#define KIND_FLAGS (KIND_PRIVATE | KIND_TIMESTAMPS)
-#define KIND_MUTEX (KIND_MUSL_SHARED | FIPC__ABI << 8 | KIND_CLASS_MUTEX << 16)
-#define HEAD_PLAIN ((uint64_t)KIND_MUTEX << 32 | MUTEX_MAGIC)
 
 enum {
 	STATE_CONSISTENT,
@@ -89,6 +94,7 @@ struct mutex {
 #define LINK_GLIBC (-32)
 #define LINK_MUSL (-28)
 
+static_assert(FIPC_TYPE_MUTEX == 1, "FIPC_MUTEX_INITIALIZER");
 static_assert(sizeof(struct mutex) == sizeof(fipc_mutex) && sizeof(fipc_mutex) == 64, "a mutex is 64 bytes");
 static_assert(offsetof(struct mutex, word) == 8, "word");
 static_assert(offsetof(struct mutex, word) - LINK_MUSL == offsetof(struct mutex, link), "musl's next");

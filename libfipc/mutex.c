@@ -22,6 +22,7 @@
 #include "fork.h"
 #include "futex.h"
 #include "handle.h"
+#include "place.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -76,9 +77,7 @@ int fipc__mutex_check(const struct mutex *m)
 {
 	/* acquire; pairs with the release of publish(): who sees the magic sees the rest */
 	uint32_t magic = atomic_load_explicit(&m->magic, memory_order_acquire);
-	if (magic != MUTEX_MAGIC || (kind_of(m) & 0xff00ff) != (KIND_MUTEX & 0xff00ff))
-		return -EINVAL;
-	return (kind_of(m) & ~KIND_FLAGS) == KIND_MUTEX ? 0 : -ENOTSUP;
+	return fipc__kind_check(magic, kind_of(m), KIND_MUTEX, KIND_MUTEX_FLAGS);
 }
 
 /* The same of what a caller gave us, which may be the read-only view of a mutex. */
@@ -122,7 +121,7 @@ static void fill(struct mutex *m, unsigned flags)
 static void publish(struct mutex *m)
 {
 	/* release; pairs with the acquire in fipc__mutex_check */
-	atomic_store_explicit(&m->magic, MUTEX_MAGIC, memory_order_release);
+	atomic_store_explicit(&m->magic, OBJECT_MAGIC, memory_order_release);
 }
 
 void fipc__mutex_image(struct mutex *m, unsigned flags)
@@ -496,9 +495,9 @@ int fipc_mutex_init(fipc_mutex *public, unsigned flags)
 static bool unmade(const struct mutex *m)
 {
 	uint32_t state = m->state;
-	if (m->magic != 0 && !(m->magic == MUTEX_MAGIC && state == STATE_DESTROYED))
+	if (m->magic != 0 && !(m->magic == OBJECT_MAGIC && state == STATE_DESTROYED))
 		return false;
-	if (kind_of(m) != 0 && (kind_of(m) & ~KIND_FLAGS) != KIND_MUTEX)
+	if (kind_of(m) != 0 && (kind_of(m) & ~KIND_MUTEX_FLAGS) != KIND_MUTEX)
 		return false;
 	return (state == STATE_CONSISTENT || state == STATE_NEW || state == STATE_DESTROYED) && m->musl_waiters == 0 &&
 	       m->features == 0 && m->owner_deaths == 0 && m->contended == 0 && m->acquisitions == 0 &&
@@ -545,6 +544,17 @@ int fipc_mutex_attach(fipc_mutex *public, unsigned flags)
 	if (!unmade(m))
 		return usable(fipc__self, m);
 	return owned_by_nobody(m) ? -EINVAL : make_in_place(fipc__self, m, flags);
+}
+
+int fipc__mutex_take_bare(struct mutex *m)
+{
+	bool waited;
+	return owned_by_nobody(m) ? -EINVAL : take(fipc__self, m, FIPC_FOREVER, &waited);
+}
+
+void fipc__mutex_let_go_bare(struct mutex *m)
+{
+	let_go(fipc__self, m, fipc__self->top, 0);
 }
 
 /* Killed before the magic goes: a mutex that nobody gets (see entered) and that attach makes anew (see unmade). */

@@ -11,6 +11,13 @@ void fipc__mutex_image(struct mutex *m, unsigned flags);
 /* Release a held lock as the owner's death would. */
 void fipc__mutex_abandon(struct thread *t, struct mutex *m);
 
+/*
+ * The lock word alone, of memory in which there is no mutex (yet), by a thread that is ready; and the newest lock held let
+ * go of. take_bare: 0 or FIPC_OWNER_DIED, -EINVAL (the word is no lock's), or as fipc_mutex_lock().
+ */
+int fipc__mutex_take_bare(struct mutex *m);
+void fipc__mutex_let_go_bare(struct mutex *m);
+
 /* Is it held by a thread of this process? */
 bool fipc__mutex_held_here(const struct mutex *m);
 

@@ -1,19 +1,30 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A mutex under a name. */
 #include "fork.h"
+#include "futex.h"
 #include "handle.h"
 #include "mutex.h"
 
 #include <errno.h>
+#include <limits.h>
 
-static void image(void *ret, unsigned flags)
+static int size(const void *params, size_t *ret)
 {
+	(void)params;
+	*ret = sizeof(fipc_mutex);
+	return 0;
+}
+
+static void image(void *ret, const void *params, unsigned flags)
+{
+	(void)params;
 	fipc__mutex_image(ret, flags);
 }
 
-static int check(const void *m)
+static int check(const void *head, size_t size)
 {
-	return fipc__mutex_check(m);
+	int r = fipc__mutex_check(head);
+	return r < 0 ? r : size < sizeof(fipc_mutex) ? -EINVAL : 0;
 }
 
 /*
@@ -27,18 +38,34 @@ static int busy(const void *m)
 	return fipc__robust_pending(m) ? -EAGAIN : 0;
 }
 
-static const struct object_kind mutex = {
+static int look(const struct look *l, struct fipc_object *ret)
+{
+	const struct mutex *m = l->copy;
+	const char *word = l->map + offsetof(struct mutex, word);
+	int sleepers, r = fipc__mutex_describe(m, &ret->mutex);
+	if (r < 0 || !l->map || !(atomic_load_explicit(&m->word, memory_order_relaxed) & WORD_WAITERS))
+		return r;
+	sleepers = fipc__futex_sleepers(word);
+	ret->mutex.waiters = sleepers > 0 ? (uint32_t)sleepers : 0;
+	if (l->wake)
+		fipc__futex_wake(word, UINT_MAX, FUTEX_SHARED);
+	return 0;
+}
+
+const struct object_kind fipc__kind_mutex = {
 	.type = FIPC_TYPE_MUTEX,
-	.size = sizeof(fipc_mutex),
+	.flags = FIPC_TIMESTAMPS,
+	.size = size,
 	.image = image,
 	.check = check,
 	.busy = busy,
+	.look = look,
 };
 
 int fipc_mutex_open(fipc_mutex **ret, const char *name, unsigned flags, mode_t mode)
 {
 	void *object;
-	int r = fipc__named_open(&object, &mutex, name, flags, mode);
+	int r = fipc__named_open(&object, &fipc__kind_mutex, NULL, name, flags, mode);
 	if (r >= 0)
 		*ret = object;
 	return r;
@@ -46,7 +73,7 @@ int fipc_mutex_open(fipc_mutex **ret, const char *name, unsigned flags, mode_t m
 
 int fipc_mutex_close(fipc_mutex *m)
 {
-	return fipc__named_close(m, &mutex);
+	return fipc__named_close(m, &fipc__kind_mutex);
 }
 
 int fipc_mutex_unlink(const char *name)

@@ -14,7 +14,10 @@
 #define PYTHON "__pyfastipc_"
 #define ALPHABET "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 
-static const char *const types[] = {[FIPC_TYPE_MUTEX] = "mutex"};
+static const char *const types[] = {
+	[FIPC_TYPE_MUTEX] = "mutex",	[FIPC_TYPE_SEM] = "sem",   [FIPC_TYPE_EVENT] = "event", [FIPC_TYPE_COND] = "cond",
+	[FIPC_TYPE_RWLOCK] = "rwlock", [FIPC_TYPE_SHM] = "shm", [FIPC_TYPE_MQ] = "mq",
+};
 
 const char *fipc_type_name(enum fipc_type type)
 {

@@ -12,8 +12,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define IMAGE_MAX 4096
-
 void fipc__object_settle(struct object *o)
 {
 	flock(o->fd, LOCK_UN); /* said aloud: a child of _Fork may have a copy of the descriptor */
@@ -81,16 +79,17 @@ int fipc__header_check(const struct object_header *h, enum fipc_type type)
 
 static int read_and_check(struct object *o, const struct object_kind *kind)
 {
-	unsigned char image[IMAGE_MAX] __attribute__((aligned(8)));
-	ssize_t n = pread(o->fd, image, OBJECT_OFFSET + kind->size, 0);
+	unsigned char image[OBJECT_OFFSET + OBJECT_HEAD] __attribute__((aligned(8)));
+	ssize_t n = pread(o->fd, image, sizeof(image), 0);
 	int r;
 	if (n < 0)
 		return -errno;
-	if ((size_t)n < OBJECT_OFFSET + kind->size)
+	if ((size_t)n < sizeof(image) || o->st.st_size < (off_t)sizeof(image))
 		return -EINVAL;
 	memcpy(&o->header, image, sizeof(o->header));
+	o->size = (size_t)o->st.st_size - OBJECT_OFFSET;
 	r = fipc__header_check(&o->header, kind->type);
-	return r < 0 ? r : kind->check(image + OBJECT_OFFSET);
+	return r < 0 ? r : kind->check(image + OBJECT_OFFSET, o->size);
 }
 
 /* Looks at a looker: many at short intervals, for most are gone in a moment; then longer ones, 40 ms in all. */
@@ -247,52 +246,56 @@ static int finish(int root, const struct unfinished *u, const char *file)
 	return linkat(u->fd, "", root, file, AT_EMPTY_PATH) < 0 ? -errno : 0; /* without /proc: Linux 6.10, or root */
 }
 
-static void fill(void *image, const struct object_kind *kind, unsigned flags, struct object_header *h)
+static void fill(void *image, const struct making *m, struct object_header *h)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
 	*h = (struct object_header){
 		.magic = HEADER_MAGIC,
 		.abi = FIPC__ABI,
-		.type = kind->type,
-		.flags = flags & (FIPC_PERSIST | FIPC_TIMESTAMPS),
+		.type = m->kind->type,
+		.flags = m->flags & ~(unsigned)(FIPC_CREATE | FIPC_EXCL | FIPC_REPLACE | FIPC_ANY_OWNER),
 		.creator = getpid(),
 		.pidns = fipc__process_pidns(),
 		.created_ns = now.tv_sec * INT64_C(1000000000) + now.tv_nsec,
 	};
 	memcpy(image, h, sizeof(*h));
-	kind->image((char *)image + OBJECT_OFFSET, flags);
+	m->kind->image((char *)image + OBJECT_OFFSET, m->params, m->flags);
 }
 
-static int write_whole(int fd, const void *image, size_t size)
+static int write_whole(int fd, const void *image, size_t written, size_t size)
 {
 	int r = posix_fallocate(fd, 0, (off_t)size); /* the memory is had now, or -ENOSPC: never a SIGBUS later */
 	ssize_t n;
 	if (r != 0)
 		return -r;
-	n = pwrite(fd, image, size, 0);
-	return n < 0 ? -errno : (size_t)n == size ? 0 : -EIO;
+	n = pwrite(fd, image, written, 0);
+	return n < 0 ? -errno : (size_t)n == written ? 0 : -EIO;
 }
 
-static int complete(struct object *o, const struct object_kind *kind, unsigned flags, mode_t mode)
+static int complete(struct object *o, const struct making *m)
 {
-	unsigned char image[IMAGE_MAX] __attribute__((aligned(8)));
-	int r = fipc__file_lock(o->fd);
-	fill(image, kind, flags, &o->header);
+	unsigned char image[OBJECT_OFFSET + OBJECT_IMAGE_MAX] __attribute__((aligned(8))) = {0};
+	int r = m->kind->size(m->params, &o->size);
 	if (r == 0)
-		r = write_whole(o->fd, image, OBJECT_OFFSET + kind->size);
-	if (r == 0 && fchmod(o->fd, mode) < 0)
+		r = fipc__file_lock(o->fd);
+	if (r < 0)
+		return r;
+	fill(image, m, &o->header);
+	r = write_whole(o->fd, image, o->size < OBJECT_IMAGE_MAX ? OBJECT_OFFSET + o->size : sizeof(image),
+			OBJECT_OFFSET + o->size);
+	if (r == 0 && fchmod(o->fd, m->mode) < 0)
 		r = -errno;
 	if (r == 0 && fstat(o->fd, &o->st) < 0)
 		r = -errno;
 	return r;
 }
 
-static int create(int root, const char *file, const struct unfinished *u, const struct object_kind *kind,
-		  unsigned flags, mode_t mode, struct tracker *t, struct object *ret)
+static int create(int root, const char *file, const struct unfinished *u, const struct making *m, struct tracker *t,
+		  struct object *ret)
 {
 	struct object o = {.fd = u->fd, .writable = true};
-	int r = complete(&o, kind, flags, mode);
+	int r = complete(&o, m);
 	if (r == 0) {
 		fipc__tracker_hint(t, o.st.st_ino); /* before the name: a maker killed before its entry is found by it */
 		r = finish(root, u, file);
@@ -307,18 +310,17 @@ static int create(int root, const char *file, const struct unfinished *u, const 
 	return 0;
 }
 
-int fipc__object_create(int root, const char *file, const struct object_kind *kind, unsigned flags, mode_t mode,
-			struct tracker *t, struct object *ret)
+int fipc__object_create(int root, const char *file, const struct making *m, struct tracker *t, struct object *ret)
 {
 	struct unfinished u;
 	int r = make_unnamed(root, &u);
 	if (r == 0)
-		r = create(root, file, &u, kind, flags, mode, t, ret);
+		r = create(root, file, &u, m, t, ret);
 	/* No unnamed files on this file system (open(2)), or no way to name one. */
 	if (r != -EOPNOTSUPP && r != -EISDIR && r != -ENOENT)
 		return r;
 	r = make_named(root, &u);
-	return r < 0 ? r : create(root, file, &u, kind, flags, mode, t, ret);
+	return r < 0 ? r : create(root, file, &u, m, t, ret);
 }
 
 /* ---- going ---- */

@@ -3,8 +3,6 @@
 
 #include "attach.h"
 #include "fork.h"
-#include "futex.h"
-#include "mutex.h"
 #include "name.h"
 #include "object.h"
 #include "root.h"
@@ -171,42 +169,52 @@ struct walk {
 	fipc_object_fn callback;
 	void *context;
 	struct attachments attachments;
+	unsigned char *copy; /* of the object looked at: OBJECT_OFFSET + LOOK_MAX bytes */
 };
 
-/* Look inside a mutex, without touching its memory: its file may be truncated at any moment. */
-static void look_inside(int fd, const struct mutex *m, struct fipc_object *o, bool wake)
+/* Look inside an object, without touching its memory: its file may be truncated at any moment. */
+static int look_inside(int fd, const struct object_kind *kind, const void *copy, size_t copied, struct fipc_object *o)
 {
-	int sleepers;
-	char *p;
-	o->error = fipc__mutex_describe(m, &o->mutex);
-	if (o->error < 0 || !(atomic_load_explicit(&m->word, memory_order_relaxed) & WORD_WAITERS))
-		return;
-	p = mmap(NULL, OBJECT_OFFSET + sizeof(*m), PROT_READ, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED)
-		return;
-	p += OBJECT_OFFSET + offsetof(struct mutex, word);
-	sleepers = fipc__futex_sleepers(p);
-	o->mutex.waiters = sleepers > 0 ? (uint32_t)sleepers : 0;
-	if (wake) /* one of the dead may have been woken and not passed it on; who is woken for nothing sleeps again */
-		fipc__futex_wake(p, INT_MAX, FUTEX_SHARED);
-	munmap(p - OBJECT_OFFSET - offsetof(struct mutex, word), OBJECT_OFFSET + sizeof(*m));
+	const size_t size = copied < LOOK_MAX ? copied : LOOK_MAX;
+	/* One of the dead may have been woken and not passed it on; who is woken for nothing sleeps again. */
+	struct look l = {copy, size, o->size, NULL, o->entries_removed > 0 && o->n_alive > 0};
+	char *p = mmap(NULL, OBJECT_OFFSET + size, PROT_READ, MAP_SHARED, fd, 0);
+	int r;
+	if (p != MAP_FAILED)
+		l.map = p + OBJECT_OFFSET;
+	r = kind->look(&l, o);
+	if (p != MAP_FAILED)
+		munmap(p, OBJECT_OFFSET + size);
+	return r;
 }
 
-static void read_object(int fd, struct fipc_object *o)
+static int read_copy(int fd, const struct object_kind *kind, unsigned char *copy, struct fipc_object *o)
 {
-	struct {
-		struct object_header header;
-		struct mutex mutex;
-	} image;
-	ssize_t n = pread(fd, &image, sizeof(image), 0);
-	o->error = n < 0 ? -errno : n < (ssize_t)sizeof(image) ? -EINVAL : fipc__header_check(&image.header, o->type);
-	if (o->error < 0)
-		return;
-	o->flags = image.header.flags;
-	o->creator = image.header.creator;
-	o->pidns = image.header.pidns;
-	o->created_ns = image.header.created_ns;
-	look_inside(fd, &image.mutex, o, o->entries_removed > 0 && o->n_alive > 0);
+	struct object_header header;
+	ssize_t n = pread(fd, copy, OBJECT_OFFSET + LOOK_MAX, 0);
+	int r;
+	if (n < 0)
+		return -errno;
+	if (n < (ssize_t)(OBJECT_OFFSET + OBJECT_HEAD))
+		return -EINVAL;
+	memcpy(&header, copy, sizeof(header));
+	r = fipc__header_check(&header, o->type);
+	if (r == 0)
+		r = kind->check(copy + OBJECT_OFFSET, o->size);
+	if (r < 0)
+		return r;
+	o->flags = header.flags;
+	o->creator = header.creator;
+	o->pidns = header.pidns;
+	o->created_ns = header.created_ns;
+	return look_inside(fd, kind, copy + OBJECT_OFFSET, (size_t)n - OBJECT_OFFSET, o);
+}
+
+static void read_object(struct walk *w, int fd, const struct stat *st, struct fipc_object *o)
+{
+	const struct object_kind *kind = fipc__object_kind(o->type);
+	o->size = st->st_size > (off_t)OBJECT_OFFSET ? (size_t)st->st_size - OBJECT_OFFSET : 0;
+	o->error = kind ? read_copy(fd, kind, w->copy, o) : -EINVAL;
 }
 
 static void note_owner(const struct stat *st, struct fipc_object *o)
@@ -283,7 +291,7 @@ static void judge_open(struct walk *w, const char *file, int fd, const struct st
 {
 	int entries = read_entries(w, file, w->collect, o);
 	if (S_ISREG(st->st_mode))
-		read_object(fd, o);
+		read_object(w, fd, st, o);
 	else
 		o->error = -EINVAL;
 	o->reason = first_verdict(entries, o);
@@ -478,14 +486,17 @@ static int list(int root, const struct fipc_filter *filter, struct names *ret)
 int fipc_registry_walk(fipc_registry *r, unsigned flags, const struct fipc_filter *filter, fipc_object_fn callback,
 		       void *context)
 {
-	struct walk w = {r, (flags & FIPC_WALK_COLLECT) != 0, filter, callback, context, {0}};
+	struct walk w = {r, (flags & FIPC_WALK_COLLECT) != 0, filter, callback, context, {0}, NULL};
 	struct names names = {0};
 	int error = flags & ~(unsigned)FIPC_WALK_COLLECT ? -EINVAL : list(r->root, filter, &names);
+	if (error == 0 && names.n > 0 && !(w.copy = malloc(OBJECT_OFFSET + LOOK_MAX)))
+		error = -ENOMEM;
 	for (size_t i = 0; error == 0 && i < names.n; i++)
 		if (i == 0 || by_file(&names.items[i - 1], &names.items[i]) != 0) /* an object and its .pids are one */
 			error = visit(&w, &names.items[i]);
 	forget_names(&names);
 	free(w.attachments.items);
+	free(w.copy);
 	return error;
 }
 

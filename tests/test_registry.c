@@ -344,7 +344,7 @@ IN_CHILD(test_unfinished)
 /* Others' files are none of our business, whatever they are called. */
 IN_CHILD(test_strangers_are_left_alone)
 {
-	static const char *const names[] = {"notes.txt", ".hidden", "a.event", "x.mutex.bak", ".a.mutex", "mutex",
+	static const char *const names[] = {"notes.txt", ".hidden", "a.spin", "x.mutex.bak", ".a.mutex", "mutex",
 					    "__pyfastipc_x.mutex", "b\n.mutex", "x.pids", "notes.txt.pids"};
 	const char *dir = fresh_dir();
 	char path[PATH_MAX];

@@ -25,8 +25,14 @@ FIPC_PUBLIC const char *fipc_life_name(enum fipc_life life); /* "unknown", "aliv
 
 enum fipc_type { /* what a name ends in */
 	FIPC_TYPE_MUTEX = 1,
+	FIPC_TYPE_SEM,
+	FIPC_TYPE_EVENT,
+	FIPC_TYPE_COND,
+	FIPC_TYPE_RWLOCK,
+	FIPC_TYPE_SHM,
+	FIPC_TYPE_MQ,
 };
-FIPC_PUBLIC const char *fipc_type_name(enum fipc_type type); /* "mutex"; NULL: no such type */
+FIPC_PUBLIC const char *fipc_type_name(enum fipc_type type); /* "mutex", "sem", ...; NULL: no such type */
 FIPC_PUBLIC int fipc_type_from_name(const char *name);       /* the type, or -EINVAL */
 
 enum fipc_reason { /* why an object stays, or goes */
@@ -59,12 +65,15 @@ struct fipc_object {
 	enum fipc_type type; /* 0 for an unfinished one */
 	uint32_t uid, gid, mode; /* mode: permission bits */
 	uint64_t inode;          /* 0: there are only entries left */
-	int error;               /* 0: what follows up to mutex is known; else the negative errno why not */
+	int error;               /* 0: what follows up to the state is known; else the negative errno why not */
 	uint32_t flags;          /* FIPC_PERSIST, FIPC_TIMESTAMPS */
 	int32_t creator;         /* pid, as it saw itself */
 	uint64_t pidns;          /* PID namespace of its creator */
 	int64_t created_ns;      /* CLOCK_REALTIME */
-	struct fipc_mutex_info mutex;
+	uint64_t size;           /* bytes of the primitive, in shared memory */
+	union {                  /* by type */
+		struct fipc_mutex_info mutex;
+	};
 	unsigned n_attachments, n_alive, n_dead, n_unknown; /* the last three: of the current object */
 	const struct fipc_attachment *attachments;
 	enum fipc_reason reason;
