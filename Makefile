@@ -6,7 +6,7 @@
 #	make test       everything that tests, four times: plain, under ASan + UBSan, TSan, valgrind
 #	make coverage   which lines of library, daemon and tool the tests run
 #	make bench      build and run the benchmark
-#	make soak       two minutes of processes killed by chance
+#	make soak       ten minutes of processes killed by chance
 #	make install    PREFIX=/usr/local unless told; DESTDIR= for a staged one
 #
 # demo, test, coverage, bench and soak first install, with apt-get, what they need and is missing. CC= and CMAKE_FLAGS=
@@ -37,6 +37,7 @@ coverage:
 	@env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL sh tests/coverage.sh $(CMAKE_FLAGS)
 
 bench: fipc-bench
+	@build-test/tests/bench/fipc-bench-static alone
 	@build-test/tests/bench/fipc-bench
 
 # Targets of cmake, among the tests.

@@ -179,7 +179,7 @@ char *format_integer(const json_t *value)
 
 	if (!json_is_integer(value))
 		return strdup("-");
-	snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	snprintf(text, sizeof(text), INT, json_integer_value(value));
 	return strdup(text);
 }
 

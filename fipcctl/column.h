@@ -7,6 +7,8 @@
 
 #include "command.h"
 
+#define INT "%" JSON_INTEGER_FORMAT /* for json_number() */
+
 struct column {
 	const char *name; /* NULL: the last */
 	const char *help;

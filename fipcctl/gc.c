@@ -90,7 +90,7 @@ static const char *plural(json_int_t n, const char *one, const char *many)
 
 static void summarise(const struct tally *t, const struct settings *settings)
 {
-	say("%s %u %s and %" JSON_INTEGER_FORMAT " %s of dead processes; %u %s",
+	say("%s %u %s and " INT " %s of dead processes; %u %s",
 	    settings->dry_run ? "would remove" : "removed", t->objects, plural(t->objects, "object", "objects"),
 	    t->entries, plural(t->entries, "entry", "entries"), t->stay, plural(t->stay, "stays", "stay"));
 }

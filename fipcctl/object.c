@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,39 @@ char *format_state(const json_t *object)
 	return *state ? safe_text(state) : format_text(json_object_get(object, "error"));
 }
 
+/* What asprintf(3) makes of it; NULL: no memory. */
+char *make_text(const char *format, ...)
+{
+	va_list arguments;
+	char *ret = NULL;
+	int r;
+
+	va_start(arguments, format);
+	r = vasprintf(&ret, format, arguments);
+	va_end(arguments);
+	return r < 0 ? NULL : ret;
+}
+
+char *format_detail(const json_t *object)
+{
+	const json_t *state = json_object_get(object, "state");
+
+	if (json_object_get(state, "n_holders"))
+		return make_text(INT " free, " INT " holders", json_number(state, "tokens"),
+				 json_number(state, "n_holders"));
+	if (json_object_get(state, "tokens"))
+		return make_text(INT " free", json_number(state, "tokens"));
+	if (json_object_get(state, "readers"))
+		return make_text(INT "/" INT " readers", json_number(state, "readers"),
+				 json_number(state, "max_readers"));
+	if (json_object_get(state, "messages"))
+		return make_text(INT "/" INT " messages", json_number(state, "messages"),
+				 json_number(state, "max_messages"));
+	if (json_object_get(state, "bytes"))
+		return make_text(INT " bytes", json_number(state, "bytes"));
+	return strdup("-");
+}
+
 char *format_owner(const json_t *object)
 {
 	json_int_t pid = json_number(object, "state.owner_pid"), tid = json_number(object, "state.owner_tid");
@@ -24,9 +58,9 @@ char *format_owner(const json_t *object)
 		return strdup("-");
 	/* The thread is in the lock word; the pid is written just after it, and so may be missing. */
 	if (!pid || pid == tid)
-		snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT, tid);
+		snprintf(text, sizeof(text), INT, tid);
 	else
-		snprintf(text, sizeof(text), "%" JSON_INTEGER_FORMAT "/%" JSON_INTEGER_FORMAT, pid, tid);
+		snprintf(text, sizeof(text), INT "/" INT, pid, tid);
 	return strdup(text);
 }
 

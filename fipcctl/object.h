@@ -7,8 +7,11 @@
 
 /* Cells of a table; value is the whole object. */
 char *format_state(const json_t *object);
+char *format_detail(const json_t *object); /* what matters for its type, in a few words */
 char *format_owner(const json_t *object);
 char *format_flags(const json_t *object);
+
+char *make_text(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* Print an answer, {"key": value}, on stdout. Returns an exit status. */
 int print_json(const char *key, const json_t *value);

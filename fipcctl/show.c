@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <fipc/registry.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,31 +115,51 @@ static void add_comms(json_t *object, const json_t *processes)
 	}
 }
 
-static const char *owner_comm(const json_t *object)
+/* The comm of the attached process with this pid; "" if nobody knows. */
+static const char *attached_comm(const json_t *object, json_int_t pid)
 {
 	const json_t *attachment;
 	size_t index;
 
 	json_array_foreach(json_object_get(object, "attachments"), index, attachment) {
-		if (json_number(attachment, "pid") == json_number(object, "state.owner_pid"))
+		if (json_number(attachment, "pid") == pid)
 			return json_text(attachment, "comm");
 	}
 	return "";
 }
 
-/* What asprintf(3) makes of it; NULL: no memory. */
-static char *text(const char *format, ...) __attribute__((format(printf, 1, 2)));
-
-static char *text(const char *format, ...)
+/* And beside each holder. */
+static void add_holders_comms(json_t *object)
 {
-	va_list arguments;
-	char *ret = NULL;
-	int r;
+	json_t *holder;
+	size_t index;
 
-	va_start(arguments, format);
-	r = vasprintf(&ret, format, arguments);
-	va_end(arguments);
-	return r < 0 ? NULL : ret;
+	json_array_foreach((json_t *)json_at(object, "state.holders"), index, holder) {
+		const char *comm = attached_comm(object, json_number(holder, "pid"));
+
+		json_object_set_new(holder, "comm", json_string(comm));
+	}
+}
+
+/* "process 1234 (comm)" for what format_*() or we made of a pid. */
+static char *process_text(const json_t *object, const char *pid, const char *pid_at)
+{
+	char *comm = safe_text(attached_comm(object, json_number(object, pid_at)));
+	char *text = NULL;
+
+	if (comm)
+		text = *comm ? make_text("process %s (%s)", pid, comm) : make_text("process %s", pid);
+	free(comm);
+	return text;
+}
+
+static char *process_at(const json_t *object, const char *path)
+{
+	char *pid = make_text(INT, json_number(object, path));
+	char *text = pid ? process_text(object, pid, path) : NULL;
+
+	free(pid);
+	return text;
 }
 
 /* "Permission denied" for "EACCES". */
@@ -164,51 +183,131 @@ static char *error_line(const json_t *object)
 
 static char *state_line(const json_t *object)
 {
-	char *state = format_state(object), *owner = format_owner(object), *comm = safe_text(owner_comm(object));
+	char *state = format_state(object), *owner = format_owner(object);
+	char *who = owner ? process_text(object, owner, "state.owner_pid") : NULL;
 	char *line = NULL;
 
-	if (state && owner && comm && strcmp(owner, "-"))
-		line = text("%s by process %s%s%s%s", state, owner, *comm ? " (" : "", comm, *comm ? ")" : "");
+	if (state && who && strcmp(owner, "-"))
+		line = make_text("%s by %s", state, who);
 	else if (state)
 		line = strdup(state);
-	free(comm);
+	free(who);
 	free(owner);
 	free(state);
 	return line;
 }
 
-/* Only of a lock with timestamps. */
-static char *held_line(const json_t *object)
+static double seconds_since_acquired(const json_t *object)
 {
 	json_int_t since = json_number(object, "state.acquired_nsec");
 	struct timespec now;
 
-	if (!since || !json_number(object, "state.owner_tid"))
-		return strdup("");
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	return text("%.3f s", (double)now.tv_sec - (double)since / 1e9 + (double)now.tv_nsec / 1e9);
+	return (double)now.tv_sec - (double)since / 1e9 + (double)now.tv_nsec / 1e9;
+}
+
+/* Of a lock with timestamps. */
+static char *held_line(const json_t *object)
+{
+	if (!json_number(object, "state.owner_tid"))
+		return strdup("");
+	return make_text("%.3f s", seconds_since_acquired(object));
 }
 
 static char *waiters_line(const json_t *object)
 {
-	return text("%" JSON_INTEGER_FORMAT, json_number(object, "state.waiters"));
+	if (json_at(object, "state.receivers"))
+		return make_text(INT " to receive, " INT " to send", json_number(object, "state.receivers"),
+				 json_number(object, "state.senders"));
+	return make_text(INT, json_number(object, "state.waiters"));
 }
 
 static char *acquired_line(const json_t *object)
 {
-	return text("%" JSON_INTEGER_FORMAT ", of which %" JSON_INTEGER_FORMAT " after waiting",
+	return make_text(INT ", of which " INT " after waiting",
 		    json_number(object, "state.acquisitions"), json_number(object, "state.contended"));
+}
+
+static char *tokens_line(const json_t *object)
+{
+	json_int_t tokens = json_number(object, "state.tokens");
+
+	if (!json_at(object, "state.n_holders"))
+		return make_text(INT " free", tokens);
+	return make_text(INT " free; processes that have some: " INT, tokens, json_number(object, "state.n_holders"));
+}
+
+static char *taken_line(const json_t *object)
+{
+	char *who = process_at(object, "state.last_pid");
+	char *line = who && json_at(object, "state.acquired_nsec")
+			     ? make_text("by %s, %.3f s ago", who, seconds_since_acquired(object))
+		     : who ? make_text("by %s", who)
+			   : NULL;
+
+	free(who);
+	return line;
+}
+
+static char *readers_line(const json_t *object)
+{
+	return make_text(INT " of at most " INT, json_number(object, "state.readers"),
+			 json_number(object, "state.max_readers"));
+}
+
+static char *used_line(const json_t *object)
+{
+	return make_text(INT " times to read, " INT " to write; " INT " of these after waiting",
+			 json_number(object, "state.reads"), json_number(object, "state.writes"),
+			 json_number(object, "state.contended"));
+}
+
+static char *messages_line(const json_t *object)
+{
+	return make_text(INT " of at most " INT ", of up to " INT " bytes each", json_number(object, "state.messages"),
+			 json_number(object, "state.max_messages"), json_number(object, "state.max_message_size"));
+}
+
+static char *passed_line(const json_t *object)
+{
+	return make_text(INT " sent, " INT " received", json_number(object, "state.sent"),
+			 json_number(object, "state.received"));
+}
+
+static char *notified_line(const json_t *object)
+{
+	return process_at(object, "state.notify_pid");
+}
+
+static char *bytes_line(const json_t *object)
+{
+	return make_text(INT " bytes; " INT " bytes of memory", json_number(object, "state.bytes"),
+			 json_number(object, "state.allocated"));
+}
+
+static char *sets_line(const json_t *object)
+{
+	return make_text(INT, json_number(object, "state.sets"));
+}
+
+static char *signals_line(const json_t *object)
+{
+	return make_text(INT, json_number(object, "state.signals"));
 }
 
 static char *deaths_line(const json_t *object)
 {
-	return text("%" JSON_INTEGER_FORMAT, json_number(object, "state.owner_deaths"));
+	json_int_t owners = json_number(object, "state.owner_deaths");
+
+	return json_at(object, "state.reader_deaths")
+		       ? make_text(INT " writing, " INT " reading", owners, json_number(object, "state.reader_deaths"))
+		       : make_text(INT, owners);
 }
 
 static char *permissions_line(const json_t *object)
 {
 	char *user = format_user(json_object_get(object, "uid"));
-	char *line = user ? text("%04o, user %s, group %" JSON_INTEGER_FORMAT, (unsigned)json_number(object, "mode"),
+	char *line = user ? make_text("%04o, user %s, group " INT, (unsigned)json_number(object, "mode"),
 				 user, json_number(object, "gid"))
 			  : NULL;
 
@@ -219,7 +318,7 @@ static char *permissions_line(const json_t *object)
 static char *created_line(const json_t *object)
 {
 	char *when = format_microseconds(json_object_get(object, "created_usec"));
-	char *line = when ? text("%s by process %" JSON_INTEGER_FORMAT " of PID namespace %" JSON_INTEGER_FORMAT, when,
+	char *line = when ? make_text("%s by process " INT " of PID namespace " INT, when,
 				 json_number(object, "creator_pid"), json_number(object, "pidns"))
 			  : NULL;
 
@@ -240,7 +339,7 @@ static char *file_line(const json_t *object)
 {
 	char *directory = safe_text(json_text(object, "dir"));
 	char *line =
-		directory ? text("%s, inode %" JSON_INTEGER_FORMAT, directory, json_number(object, "inode")) : NULL;
+		directory ? make_text("%s, inode " INT, directory, json_number(object, "inode")) : NULL;
 
 	free(directory);
 	return line;
@@ -248,7 +347,7 @@ static char *file_line(const json_t *object)
 
 static char *attached_line(const json_t *object)
 {
-	return text("%" JSON_INTEGER_FORMAT " alive, %" JSON_INTEGER_FORMAT " dead, %" JSON_INTEGER_FORMAT " unknown",
+	return make_text(INT " alive, " INT " dead, " INT " unknown",
 		    json_number(object, "attached"), json_number(object, "dead"), json_number(object, "unknown"));
 }
 
@@ -256,7 +355,7 @@ static char *verdict_line(const json_t *object)
 {
 	char *why = safe_text(json_text(object, "reclaim.text"));
 	char *line =
-		why ? text("%s: %s", json_truth(object, "reclaim.takes") ? "gc would remove it" : "stays", why) : NULL;
+		why ? make_text("%s: %s", json_truth(object, "reclaim.takes") ? "gc would remove it" : "stays", why) : NULL;
 
 	free(why);
 	return line;
@@ -269,10 +368,20 @@ static const struct record_line {
 } record[] = {
 	{"State", state_line, "state"},
 	{"Unreadable", error_line, "error"},
-	{"Held for", held_line, "state"},
-	{"Waiters", waiters_line, "state"},
-	{"Acquired", acquired_line, "state"},
-	{"Owners died", deaths_line, "state"},
+	{"Held for", held_line, "state.acquired_nsec"},
+	{"Tokens", tokens_line, "state.tokens"},
+	{"Last taken", taken_line, "state.last_pid"},
+	{"Readers", readers_line, "state.readers"},
+	{"Messages", messages_line, "state.messages"},
+	{"Passed on", passed_line, "state.sent"},
+	{"Contents", bytes_line, "state.bytes"},
+	{"Waiters", waiters_line, "state.waiters"},
+	{"Notifies", notified_line, "state.notify_pid"},
+	{"Times set", sets_line, "state.sets"},
+	{"Signals", signals_line, "state.signals"},
+	{"Acquired", acquired_line, "state.acquisitions"},
+	{"Acquired", used_line, "state.reads"},
+	{"Died inside", deaths_line, "state.owner_deaths"},
 	{"Permissions", permissions_line, "mode"},
 	{"Created", created_line, "created_usec"},
 	{"Flags", flags_line, "flags"},
@@ -312,17 +421,43 @@ static const struct column attachment_columns[] = {
 	{0},
 };
 
-static int print_attachments(const json_t *object, const struct settings *settings)
+static const struct column holder_columns[] = {
+	{"HOLDER", "a process with tokens", "pid", format_integer, ALIGN_RIGHT},
+	{"TOKENS", "how many", "count", format_integer, ALIGN_RIGHT},
+	{"COMM", "what it called itself", "comm", format_text, ALIGN_LEFT},
+	{0},
+};
+
+static const struct column reader_columns[] = {
+	{"READER", "a process with a thread that reads", "pid", format_integer, ALIGN_RIGHT},
+	{"THREAD", "that thread", "tid", format_integer, ALIGN_RIGHT},
+	{"COMM", "what the process called itself", "comm", format_text, ALIGN_LEFT},
+	{0},
+};
+
+static int print_rows(const struct column *columns, const json_t *rows, const struct settings *settings)
 {
-	const json_t *attachments = json_object_get(object, "attachments");
 	struct selection selection = {.n = 0};
 
-	if (json_array_size(attachments) == 0)
+	if (json_array_size(rows) == 0)
 		return STATUS_DONE;
-	for (const struct column *c = attachment_columns; c->name; c++)
+	for (const struct column *c = columns; c->name; c++)
 		selection.columns[selection.n++] = c;
 	putchar('\n');
-	return columns_table(&selection, attachments, settings);
+	return columns_table(&selection, rows, settings);
+}
+
+static int print_holders(const json_t *object, const struct settings *settings)
+{
+	const json_t *holders = json_at(object, "state.holders");
+	const char *all = json_at(object, "state.readers") ? "state.readers" : "state.n_holders";
+	const struct column *columns = json_at(object, "state.readers") ? reader_columns : holder_columns;
+	json_int_t more = json_number(object, all) - (json_int_t)json_array_size(holders);
+	int r = print_rows(columns, holders, settings);
+
+	if (r == STATUS_DONE && more > 0)
+		printf("and " INT " more\n", more);
+	return r;
 }
 
 static int print_for_people(struct source *source, json_t *object, const struct settings *settings)
@@ -333,9 +468,11 @@ static int print_for_people(struct source *source, json_t *object, const struct 
 	if (r != STATUS_DONE)
 		return r;
 	add_comms(object, processes);
+	add_holders_comms(object);
 	json_decref(processes);
 	print_record(object);
-	return print_attachments(object, settings);
+	r = print_holders(object, settings);
+	return r == STATUS_DONE ? print_rows(attachment_columns, json_object_get(object, "attachments"), settings) : r;
 }
 
 /* ---- the command ---- */

@@ -21,7 +21,14 @@
 #define FIPC_H
 
 #include <fipc/base.h>
+#include <fipc/cond.h>
+#include <fipc/event.h>
+#include <fipc/mq.h>
 #include <fipc/mutex.h>
+#include <fipc/rwlock.h>
+#include <fipc/sem.h>
+#include <fipc/shm.h>
+#include <fipc/wait.h>
 #include <fipc/word.h>
 
 #endif

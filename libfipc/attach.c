@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "attach.h"
 
+#include "meta.h"
 #include "name.h"
 #include "root.h"
 
@@ -14,6 +15,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#define ATTACHED_BYTE (INT64_MAX - 1) /* off_t's last but one; whoever locks parts of his own shm file stays clear of it */
 #define PATIENCE_MS 5000
 #define SLEEP_FIRST_NS 10000
 #define SLEEP_LONGEST_NS 10000000
@@ -38,29 +40,38 @@ int fipc__file_lock(int fd)
 	return flock(fd, LOCK_EX | LOCK_NB) == 0 ? 0 : errno == EWOULDBLOCK || errno == EINTR ? -EBUSY : -errno;
 }
 
-bool fipc__file_is_named(int at, const char *file, const struct stat *st)
+int fipc__file_is_named(int at, const char *file, const struct stat *st)
 {
 	struct stat now;
-	return fstatat(at, file, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == st->st_ino && now.st_dev == st->st_dev;
+	if (fstatat(at, file, &now, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	return now.st_ino == st->st_ino && now.st_dev == st->st_dev;
 }
 
-static int take_lease(int fd, int type)
+static struct flock attached_byte(short type)
 {
-	/* Whoever opens the file while we have the lease is refused (all of fipc opens with O_NONBLOCK) or waits, and we
-	 * get a signal. It must not be SIGIO, which kills; SIGURG is ignored by whoever does not want it. */
-	if (fcntl(fd, F_SETSIG, SIGURG) < 0 || fcntl(fd, F_SETLEASE, type) < 0)
-		return -errno;
-	return 0;
+	return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = ATTACHED_BYTE, .l_len = 1};
+}
+
+int fipc__file_attach(int fd)
+{
+	struct flock lock = attached_byte(F_RDLCK);
+	return fcntl(fd, F_OFD_SETLK, &lock) == 0 ? 0 : errno == EAGAIN || errno == EACCES ? -EBUSY : -errno;
+}
+
+int fipc__file_anybody(int fd)
+{
+	struct flock lock = attached_byte(F_WRLCK);
+	return fcntl(fd, F_OFD_GETLK, &lock) < 0 ? -errno : lock.l_type != F_UNLCK;
 }
 
 int fipc__file_lease(int fd)
 {
-	return take_lease(fd, F_WRLCK);
-}
-
-int fipc__file_lease_from_writers(int fd)
-{
-	return take_lease(fd, F_RDLCK);
+	/* Whoever opens the file while we have the lease is refused (all of fipc opens with O_NONBLOCK) or waits, and we
+	 * get a signal. It must not be SIGIO, which kills; SIGURG is ignored by whoever does not want it. */
+	if (fcntl(fd, F_SETSIG, SIGURG) < 0 || fcntl(fd, F_SETLEASE, F_WRLCK) < 0)
+		return -errno;
+	return 0;
 }
 
 void fipc__file_end_lease(int fd)
@@ -78,29 +89,11 @@ static mode_t pids_mode(mode_t object)
 	return mode;
 }
 
-/* Without following a symbolic link, which anybody could have put there. Fills st. */
-static int open_pids(int root, const char *file, struct stat *st)
+static int make_pids(int root, const char *pids, const struct stat *object)
 {
-	char pids[PIDS_SIZE_MAX];
-	int fd;
-	fipc__name_pids(pids, file);
-	fd = openat(root, pids, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOTDIR || errno == ELOOP ? -EINVAL : -errno;
-	if (fstat(fd, st) < 0) {
-		int r = -errno;
-		close(fd);
-		return r;
-	}
-	return fd;
-}
-
-static int make_pids(int root, const char *file, const struct stat *object)
-{
-	char pids[PIDS_SIZE_MAX];
-	int fd;
-	fipc__name_pids(pids, file);
-	fd = fipc__make_directory(root, pids, pids_mode(object->st_mode));
+	int fd = fipc__make_directory(root, pids, pids_mode(object->st_mode));
+	if (fd == -ENOENT) /* an empty one was taken away between its making and its opening */
+		return -EAGAIN;
 	if (fd < 0)
 		return fd == -ENOTDIR || fd == -ELOOP ? -EINVAL : fd;
 	close(fd);
@@ -108,76 +101,92 @@ static int make_pids(int root, const char *file, const struct stat *object)
 }
 
 /*
- * The .pids of this object. It must be root's, the object's owner's or this user's, for a directory's owner can remove
- * what is in it: an empty one of somebody else's gives way, if we may. Ours is given the mode that this object wants: it may
- * have been another's, of this name, before.
+ * See to the .pids of this object. It must be root's, the object's owner's or this user's, for a directory's owner can
+ * remove what is in it: an empty one of somebody else's gives way, if we may. Ours is given the mode that this object
+ * wants: it may have been another's, of this name, before. -EAGAIN: look again.
+ * Its owner can put a symbolic link there between this look and the entry's making; the entry, a link to our own tracker,
+ * then lies about somewhere, and our life is told by the lock alone.
  */
-static int open_own_pids(int root, const char *file, const struct stat *object)
+static int check_pids(int root, const char *pids, const struct stat *object)
+{
+	struct stat st;
+	if (fstatat(root, pids, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? make_pids(root, pids, object) : -errno;
+	if (!S_ISDIR(st.st_mode))
+		return -EINVAL;
+	if (st.st_uid == object->st_uid && (st.st_mode & 07777) == pids_mode(object->st_mode))
+		return 0;
+	if (st.st_uid == geteuid())
+		return (st.st_mode & 07777) == pids_mode(object->st_mode) ? 0 : make_pids(root, pids, object);
+	if (st.st_uid == 0 || st.st_uid == object->st_uid)
+		return 0;
+	return unlinkat(root, pids, AT_REMOVEDIR) == 0 ? -EAGAIN : -EPERM;
+}
+
+int fipc__pids_check(int root, const char *file, const struct stat *object)
 {
 	char pids[PIDS_SIZE_MAX];
-	struct stat st;
-	int r, fd = open_pids(root, file, &st);
-	if (fd == -ENOENT) {
-		r = make_pids(root, file, object);
-		return r < 0 ? r : open_pids(root, file, &st);
-	}
-	if (fd < 0)
-		return fd;
-	if (st.st_uid != 0 && st.st_uid != object->st_uid && st.st_uid != geteuid()) {
-		close(fd);
-		fipc__name_pids(pids, file);
-		return unlinkat(root, pids, AT_REMOVEDIR) == 0 ? -ENOENT : -EPERM;
-	}
-	if (st.st_uid == geteuid() && (st.st_mode & 07777) != pids_mode(object->st_mode))
-		make_pids(root, file, object);
-	return fd;
+	fipc__name_pids(pids, file);
+	return check_pids(root, pids, object);
 }
 
-static int link_entry(int root, int pids, struct tracker *t, uint64_t object)
+int fipc__entries_usable(int root, const char *file, const struct stat *object)
 {
-	char from[sizeof(FIPC_TRACKERS) + sizeof(t->name)], entry[ENTRY_SIZE_MAX];
-	snprintf(from, sizeof(from), FIPC_TRACKERS "/%s", t->name);
-	fipc__name_entry(entry, t->inode, object);
-	return linkat(root, from, pids, entry, 0) == 0 || errno == EEXIST ? 0 : -errno;
+	char pids[PIDS_SIZE_MAX];
+	int r;
+	fipc__name_pids(pids, file);
+	r = check_pids(root, pids, object);
+	return r == -EAGAIN ? 0 : r;
 }
 
-static int add_entry(int root, const char *file, struct tracker *t, const struct stat *object)
+static int link_entry(int root, const char *file, struct tracker *t, uint64_t object)
 {
+	char from[PATH_SIZE_MAX], entry[ENTRY_SIZE_MAX];
+	fipc__name_tracker(from, file, t->name);
+	fipc__name_entry(entry, file, t->pid, t->inode, object);
+	return linkat(root, from, root, entry, 0) == 0 || errno == EEXIST ? 0 : -errno;
+}
+
+/*
+ * Whoever makes the object sees to its .pids before, and once an entry of his is in it and it cannot be removed any more.
+ * From then on it stays as long as the object has its name and somebody is attached, so whoever joins need not look at it again; unless
+ * it is missing.
+ */
+static int add_entry(int root, const char *file, struct tracker *t, const struct stat *object, bool look)
+{
+	char pids[PIDS_SIZE_MAX];
+	fipc__name_pids(pids, file);
 	for (int i = 0; i < LINK_TRIES; i++) {
-		int r, pids = open_own_pids(root, file, object);
-		if (pids == -ENOENT)
-			continue; /* taken away between its making and its opening */
-		if (pids < 0)
-			return pids;
-		r = link_entry(root, pids, t, object->st_ino);
-		close(pids);
-		if (r != -ENOENT)
+		int r = look ? check_pids(root, pids, object) : 0;
+		if (r == 0)
+			r = link_entry(root, file, t, object->st_ino);
+		if (r == 0 && look) {
+			r = check_pids(root, pids, object);
+			if (r < 0)
+				fipc__entry_remove(root, file, t, object->st_ino);
+		}
+		if (r != -ENOENT && r != -EAGAIN && (r != -ENOTDIR || look))
 			return r;
+		look = true;
 	}
 	return -ESTALE;
 }
 
-int fipc__entry_add(int root, const char *file, struct tracker *t, const struct stat *object)
+int fipc__entry_add(int root, const char *file, struct tracker *t, const struct stat *object, bool maker)
 {
 	int r;
 	fipc__tracker_hint(t, object->st_ino);
-	r = add_entry(root, file, t, object);
+	r = add_entry(root, file, t, object, maker);
 	if (r < 0 && r != -EACCES && r != -EROFS) /* who may not write there attaches untracked: the hint is all there is */
 		fipc__tracker_unhint(t, object->st_ino);
 	return r;
 }
 
-int fipc__entry_remove(int root, const char *file, const struct tracker *t, uint64_t object)
+void fipc__entry_remove(int root, const char *file, const struct tracker *t, uint64_t object)
 {
 	char entry[ENTRY_SIZE_MAX];
-	struct stat st;
-	int pids = open_pids(root, file, &st);
-	if (pids < 0)
-		return pids == -EMFILE || pids == -ENFILE || pids == -ENOMEM ? pids : 0;
-	fipc__name_entry(entry, t->inode, object);
-	unlinkat(pids, entry, 0);
-	close(pids);
-	return 0;
+	fipc__name_entry(entry, file, t->pid, t->inode, object);
+	unlinkat(root, entry, 0);
 }
 
 static void judge(int pids, const char *name, bool remove_dead, struct fipc_attachment *a, struct survey *s)
@@ -202,7 +211,14 @@ static void tally(enum fipc_life life, struct survey *s)
 		s->unknown++;
 }
 
-static int survey(DIR *dir, uint64_t object, bool remove_dead, attachment_fn callback, void *context, struct survey *s)
+struct survey_of {
+	int root;
+	const char *file;
+	uint64_t object;
+	bool remove_dead;
+};
+
+static int survey(DIR *dir, const struct survey_of *q, attachment_fn callback, void *context, struct survey *s)
 {
 	struct dirent *e;
 	while (errno = 0, (e = readdir(dir))) {
@@ -211,9 +227,14 @@ static int survey(DIR *dir, uint64_t object, bool remove_dead, attachment_fn cal
 		int r;
 		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 			continue;
+		if (fipc__name_of_meta(e->d_name, &of)) {
+			if (of != q->object && !fipc__meta_left_over(q->root, q->file, dirfd(dir), of, q->remove_dead))
+				s->metas++;
+			continue;
+		}
 		fipc__name_of_entry(e->d_name, &a.pid, &a.tracker, &of);
-		a.current = of == object;
-		judge(dirfd(dir), e->d_name, remove_dead, &a, s);
+		a.current = of == q->object;
+		judge(dirfd(dir), e->d_name, q->remove_dead, &a, s);
 		if (!a.current && a.life == FIPC_UNKNOWN)
 			a.current = 1; /* no name of ours: it might be anything, so it counts */
 		if (a.current)
@@ -228,6 +249,7 @@ static int survey(DIR *dir, uint64_t object, bool remove_dead, attachment_fn cal
 int fipc__entries_survey(int root, const char *file, uint64_t object, bool remove_dead, attachment_fn callback,
 			 void *context, struct survey *ret)
 {
+	const struct survey_of q = {root, file, object, remove_dead};
 	char pids[PIDS_SIZE_MAX];
 	int fd, r;
 	DIR *dir;
@@ -242,7 +264,7 @@ int fipc__entries_survey(int root, const char *file, uint64_t object, bool remov
 		close(fd);
 		return r;
 	}
-	r = survey(dir, object, remove_dead, callback, context, ret);
+	r = survey(dir, &q, callback, context, ret);
 	closedir(dir);
 	return r;
 }
@@ -259,10 +281,28 @@ bool fipc__entries_any(int root, const char *file, uint64_t object)
 	return fipc__entries_survey(root, file, object, false, stop_at_the_living, NULL, &s) != 0;
 }
 
-int fipc__object_drop(int root, const char *file)
+bool fipc__pids_remove(int root, const char *file, uint64_t object)
 {
 	char pids[PIDS_SIZE_MAX];
 	fipc__name_pids(pids, file);
-	unlinkat(root, pids, AT_REMOVEDIR); /* stays when those of an older object of this name are in it */
-	return unlinkat(root, file, 0) < 0 && errno != ENOENT ? -errno : 0;
+	if (unlinkat(root, pids, AT_REMOVEDIR) == 0 || errno == ENOENT)
+		return true;
+	if (errno != ENOTEMPTY || !fipc__meta_remove(root, file, object))
+		return false;
+	return unlinkat(root, pids, AT_REMOVEDIR) == 0 || errno == ENOENT;
+}
+
+/* A header beside the entries outlives the name: without it, nobody could say any more what the name leads to. */
+int fipc__object_drop(int root, const char *file, uint64_t object)
+{
+	char pids[PIDS_SIZE_MAX];
+	bool empty;
+	fipc__name_pids(pids, file);
+	/* if not, a header is in it, or those of an older object */
+	empty = unlinkat(root, pids, AT_REMOVEDIR) == 0 || errno == ENOENT;
+	if (unlinkat(root, file, 0) < 0 && errno != ENOENT)
+		return -errno;
+	if (!empty)
+		fipc__pids_remove(root, file, object);
+	return 0;
 }

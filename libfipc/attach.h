@@ -4,14 +4,13 @@
  *
  * <name>.<type>                                         the object
  * <name>.<type>.pids/<pid>.<tracker inode>.<inode>      an entry: a hard link to the tracker of an attached process
+ * <name>.<type>.pids/.meta.<inode>                      the header of an object that has none in its file (meta.h)
  *
- * Attaching, taking away and the question who is left happen under a lock on the object's file (flock), after a look that
- * the name still leads to it. Whoever leaves removes his own entry before, without it. Whoever takes an object away first removes the dead entries, then the empty .pids, then the name. Killed after any
+ * Whoever has an object open is attached (below), and has an entry. Taking away is for when nobody is attached: under a lock
+ * on the object's file (flock), after a look that the name still leads to it, and with a write lease, which the kernel refuses
+ * while anybody has the file open or mapped. First go the dead entries, then the empty .pids, then the name. Killed after any
  * of these steps: an object that nobody is attached to, found by the next open, the next collection, or by the inode in
  * the dead process's tracker.
- *
- * A live entry keeps an object. So does anybody, tracked or not, in whatever PID namespace, who has it open or mapped:
- * the kernel then refuses a write lease on it, and without that lease nothing is unlinked.
  */
 #ifndef FIPC_ATTACH_H
 #define FIPC_ATTACH_H
@@ -22,7 +21,17 @@
 #include <stdbool.h>
 #include <sys/stat.h>
 
-/* Lock an object's file, open in any mode, without waiting. 0 or -EBUSY. */
+/*
+ * Being attached, for the kernel to see: a read lock (fcntl F_OFD_SETLK) on one byte far behind the end of any file. It
+ * belongs to the open file, and so to the mapping that is made of it: the descriptor can be closed, a forked child shares it
+ * with its mapping, and it goes with the last unmapping, exit, exec or death. 0; -EBUSY: a writer of the file is hostile.
+ */
+int fipc__file_attach(int fd);
+
+/* Is anybody else attached? 1, 0, or a negative errno. The descriptor need only read. */
+int fipc__file_anybody(int fd);
+
+/* Lock an object's file, open in any mode, without waiting: who changes what its name leads to. 0 or -EBUSY. */
 int fipc__file_lock(int fd);
 
 /* For who may wait: a little longer each time. False: 5 s are over, for a reader may hold a file's lock for ever. */
@@ -32,8 +41,8 @@ struct patience {
 };
 bool fipc__be_patient(struct patience *p);
 
-/* Does the name lead to this file? */
-bool fipc__file_is_named(int at, const char *file, const struct stat *st);
+/* Does the name lead to this file? 1, 0, or a negative errno: it cannot be told. */
+int fipc__file_is_named(int at, const char *file, const struct stat *st);
 
 /*
  * Does nobody but this descriptor have the file open or mapped? 0: nobody; nobody can open it either until the lease is
@@ -41,26 +50,29 @@ bool fipc__file_is_named(int at, const char *file, const struct stat *st);
  */
 int fipc__file_lease(int fd);
 
-/*
- * Does nobody have it open or mapped for writing? Asked through a descriptor that only reads; it sees who uses the object,
- * tracked or not, and not who only looks. 0: nobody, and the lease is to be ended, or made the one above. Others as above.
- */
-int fipc__file_lease_from_writers(int fd);
 void fipc__file_end_lease(int fd);
 
-/* 0; -ESTALE: this process's tracker has lost its name; -EACCES, -EROFS: it may not leave entries there; ... */
-int fipc__entry_add(int root, const char *file, struct tracker *t, const struct stat *object);
-/* 0: it is gone, or not ours to remove; -EMFILE, -ENFILE, -ENOMEM: not now. Its hint stays. */
-int fipc__entry_remove(int root, const char *file, const struct tracker *t, uint64_t object);
+/*
+ * maker: this process makes the object, or cannot know who did. 0; -ESTALE: this process's tracker has lost its name;
+ * -EACCES, -EROFS: it may not leave entries there; ...
+ */
+int fipc__entry_add(int root, const char *file, struct tracker *t, const struct stat *object, bool maker);
+/* Could the maker of such an object (st_uid, st_mode) have entries there? 0, -EPERM, ... */
+int fipc__entries_usable(int root, const char *file, const struct stat *object);
+
+/* It is gone, or not ours to remove. Its hint stays. */
+void fipc__entry_remove(int root, const char *file, const struct tracker *t, uint64_t object);
 
 struct survey {
 	unsigned alive, dead, unknown; /* of the object asked for */
 	unsigned removed;
+	unsigned metas; /* headers of other objects (meta.h) that stay: somebody is making one, or it cannot be told */
 };
 typedef int (*attachment_fn)(const struct fipc_attachment *a, void *context);
 
 /*
- * Look at an object's entries. object: its inode. remove_dead: and take away those of dead processes, of any object.
+ * Look at an object's entries. object: its inode. remove_dead: and take away those of dead processes,
+ * of any object, and the headers of objects that are gone.
  * 0, -EACCES, ..., or what the callback (may be NULL) returned.
  */
 int fipc__entries_survey(int root, const char *file, uint64_t object, bool remove_dead, attachment_fn callback,
@@ -69,7 +81,16 @@ int fipc__entries_survey(int root, const char *file, uint64_t object, bool remov
 /* Is anybody attached who is not dead? */
 bool fipc__entries_any(int root, const char *file, uint64_t object);
 
+/* See to the directory of the entries: that it is there, and whom it belongs to. 0; -EAGAIN: look again; -EPERM, ... */
+int fipc__pids_check(int root, const char *file, const struct stat *object);
+
+/*
+ * It goes, if there is nothing in it but the header of this object, whose name is gone. False: somebody has an entry,
+ * or it is not ours to remove.
+ */
+bool fipc__pids_remove(int root, const char *file, uint64_t object);
+
 /* Take the object away: it is locked, named, leased, and its dead entries are removed. 0, -EACCES, -EPERM. */
-int fipc__object_drop(int root, const char *file);
+int fipc__object_drop(int root, const char *file, uint64_t object);
 
 #endif

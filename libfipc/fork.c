@@ -6,8 +6,11 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 /* In the page that fork wipes. NEW: just started, or a child that has not looked yet. */
@@ -15,6 +18,7 @@ enum { NEW, ENTERING, ENTERED };
 static struct page {
 	_Atomic uint32_t state;
 	_Atomic uint32_t pidns;
+	_Atomic uint64_t number;
 } *_Atomic page; /* set once; read in the fork handlers, too */
 
 static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
@@ -118,34 +122,88 @@ static int start(void)
 	return r;
 }
 
-int fipc__process_enter(void)
+#ifndef PIDFD_GET_PID_NAMESPACE
+#define PIDFD_GET_PID_NAMESPACE _IO(0xff, 5) /* <linux/pidfd.h> of 6.11 */
+#endif
+
+/* An error that is one for ever: Linux before 6.11. */
+static int pidns_by_pidfd(uint32_t *ret)
 {
-	int r = started ? 0 : start();
-	if (r == 0)
-		enter_once();
+	struct stat st;
+	int r = 0, ns, pidfd = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	if (pidfd < 0)
+		return -errno;
+	ns = ioctl(pidfd, (int)PIDFD_GET_PID_NAMESPACE, 0);
+	if (ns < 0)
+		r = -errno;
+	close(pidfd);
+	if (r < 0)
+		return r;
+	if (fstat(ns, &st) < 0)
+		r = -errno;
+	else
+		*ret = (uint32_t)st.st_ino;
+	close(ns);
 	return r;
 }
 
 /*
- * Without /proc (after a chroot, say) it is the last one that was known, unless this may be the first process of a new
- * namespace.
+ * Without /proc (after a chroot, say) the kernel tells by a pidfd. An older one does not: then it is the last one that
+ * was known, unless this may be the first process of a new namespace. An error: it cannot be told for the moment, and
+ * nothing is guessed, for that would stay.
  */
-static uint32_t find_pidns(void)
+static int find_pidns(uint32_t *ret)
 {
 	struct stat st;
+	int r = 0;
 	if (stat("/proc/self/ns/pid", &st) == 0)
-		return (uint32_t)st.st_ino;
-	return known_pidns && getpid() != 1 && getppid() != 0 ? known_pidns : 1;
+		*ret = (uint32_t)st.st_ino;
+	else
+		r = pidns_by_pidfd(ret);
+	if (r == -EMFILE || r == -ENFILE || r == -ENOMEM)
+		return r;
+	if (r < 0)
+		*ret = known_pidns && getpid() != 1 && getppid() != 0 ? known_pidns : 1;
+	return 0;
+}
+
+/* relaxed, here and below: a number that every thread would find the same */
+static int learn_pidns(void)
+{
+	uint32_t ns;
+	int r = find_pidns(&ns);
+	if (r < 0)
+		return r;
+	atomic_store_explicit(&page->pidns, ns, memory_order_relaxed);
+	atomic_store_explicit(&known_pidns, ns, memory_order_relaxed);
+	return 0;
 }
 
 uint32_t fipc__process_pidns(void)
 {
-	/* relaxed: a number that every thread would find the same */
-	uint32_t ns = atomic_load_explicit(&page->pidns, memory_order_relaxed);
-	if (ns)
-		return ns;
-	ns = find_pidns();
-	atomic_store_explicit(&page->pidns, ns, memory_order_relaxed);
-	atomic_store_explicit(&known_pidns, ns, memory_order_relaxed);
-	return ns;
+	return atomic_load_explicit(&page->pidns, memory_order_relaxed);
+}
+
+int fipc__process_enter(void)
+{
+	int r = started ? 0 : start();
+	if (r < 0)
+		return r;
+	enter_once();
+	return fipc__process_pidns() ? 0 : learn_pidns();
+}
+
+uint64_t fipc__process_number(void)
+{
+	/* relaxed: the first one stands, and who reads it needs nothing else */
+	uint64_t n = atomic_load_explicit(&page->number, memory_order_relaxed);
+	struct timespec now;
+	if (n)
+		return n;
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	if (atomic_compare_exchange_strong_explicit(&page->number, &n,
+						    (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec,
+						    memory_order_relaxed, memory_order_relaxed))
+		return atomic_load_explicit(&page->number, memory_order_relaxed);
+	return n;
 }

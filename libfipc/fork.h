@@ -11,12 +11,15 @@
 
 /*
  * To be called before anything below, and first in whatever may be a child's first call: it throws away what a child
- * must not use. 0, -ENOMEM, or -ENOSYS (no MADV_WIPEONFORK).
+ * must not use. 0; -ENOSYS (no MADV_WIPEONFORK); -ENOMEM, -EMFILE, -ENFILE: not for the moment.
  */
 int fipc__process_enter(void);
 
 /* The inode of this process's PID namespace; 1 where the system does not tell (no /proc). */
 uint32_t fipc__process_pidns(void);
+
+/* A number that with the pid, on one machine, is this process's alone; not a forked child's, nor that of the program before exec. */
+uint64_t fipc__process_number(void);
 
 /*
  * The lists of this process. Order: objects before threads. Whoever holds `objects` cannot be cancelled and waits for

@@ -14,6 +14,8 @@
 #define SYS_futex_waitv 449
 #endif
 
+#define SLICE_MS 20 /* how long something may go unnoticed by fipc__futex_wait_first() */
+
 static FIPC_TLS int interruptible;
 
 int fipc_set_interruptible(int on)
@@ -21,6 +23,11 @@ int fipc_set_interruptible(int on)
 	int old = interruptible;
 	interruptible = on != 0;
 	return old;
+}
+
+bool fipc__futex_interruptible(void)
+{
+	return interruptible != 0;
 }
 
 static int futex(const void *w, int op, uint32_t value, uintptr_t argument, const void *w2, uint32_t value3)
@@ -67,7 +74,18 @@ int fipc__futex_wait_any(const struct futex_place *places, unsigned n, fipc_dead
 	if (r < 0)
 		r = -errno;
 	errno = saved;
-	return (int)r;
+	return r == -ENOSYS ? fipc__futex_wait_first(places, n, d) : (int)r;
+}
+
+int fipc__futex_wait_first(const struct futex_place *places, unsigned n, fipc_deadline d)
+{
+	fipc_deadline slice = fipc_after_ms(SLICE_MS);
+	int r;
+	for (unsigned i = 1; i < n; i++)
+		if (__atomic_load_n((const uint32_t *)places[i].word, __ATOMIC_RELAXED) != places[i].expected)
+			return -EAGAIN;
+	r = fipc__futex_wait(places[0].word, places[0].expected, slice < d ? slice : d, FUTEX_SHARED);
+	return r == -ETIMEDOUT && slice < d ? -EAGAIN : r;
 }
 
 int fipc__futex_wake(const void *w, unsigned n, enum futex_scope scope)

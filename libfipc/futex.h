@@ -11,13 +11,25 @@ enum futex_scope { FUTEX_SHARED, FUTEX_THIS_PROCESS };
 /* Sleep while *w is expected. 0 woken, -EAGAIN other value, -ETIMEDOUT, -EINTR (thread asked for it), -EFAULT. */
 int fipc__futex_wait(const void *w, uint32_t expected, fipc_deadline d, enum futex_scope scope);
 
-/* Sleep while every word is as expected, 128 of them at most: the index of one that was woken, or as above. Shared. */
+/*
+ * Sleep while every word is as expected, 128 of them at most: the index of one that was woken, or as above. Shared.
+ * futex_waitv restarts by itself after a handler that was installed with SA_RESTART: no -EINTR of such a one.
+ */
 struct futex_place {
 	const void *word;
 	uint32_t expected;
 };
 #define FUTEX_PLACES_MAX 128
 int fipc__futex_wait_any(const struct futex_place *places, unsigned n, fipc_deadline d);
+
+/*
+ * The same by futex(2) alone: sleep on the first of them, and not for long; the others are looked at before, and by the caller
+ * when this says -EAGAIN. For those who want to hear of every signal, and where futex_waitv is missing (valgrind 3.19).
+ */
+int fipc__futex_wait_first(const struct futex_place *places, unsigned n, fipc_deadline d);
+
+/* Has this thread asked to be told of signals? */
+bool fipc__futex_interruptible(void);
 
 /* Wake up to n. The number woken, or -EFAULT. */
 int fipc__futex_wake(const void *w, unsigned n, enum futex_scope scope);

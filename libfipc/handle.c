@@ -5,7 +5,11 @@
 #include "root.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
 #include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -35,7 +39,8 @@ struct handle {
 		uint64_t bytes[8];
 	} view; /* what a reader is given instead of memory that he may not write */
 	struct object_local *local;
-	char name[NAME_LONGEST + 1], file[FILE_SIZE_MAX];
+	char *name; /* behind file */
+	char file[]; /* its whole path */
 };
 
 static struct root *roots;
@@ -85,13 +90,24 @@ static int root_for(const struct root_choice *choice, struct root **ret)
 	return 0;
 }
 
+static int open_trackers(struct root *root)
+{
+	struct root_choice choice = {root->path, root->explicitly};
+	int trackers, fd = fipc__root_open(&choice, false);
+	if (fd < 0)
+		return fd;
+	trackers = fipc__root_open_trackers(fd, root->explicitly, true);
+	close(fd);
+	return trackers;
+}
+
 /* A process that has changed its user needs another one; the old one stays mapped, for entries made before live by it. */
-static int make_tracker(struct root *root, int fd)
+static int make_tracker(struct root *root)
 {
 	int trackers, r;
 	if (root->tracker.page && root->tracker.uid == geteuid())
 		return 0;
-	trackers = fipc__root_open_trackers(fd, root->explicitly, true);
+	trackers = open_trackers(root);
 	if (trackers < 0)
 		return trackers;
 	r = fipc__tracker_make(trackers, &root->tracker);
@@ -100,12 +116,12 @@ static int make_tracker(struct root *root, int fd)
 }
 
 /* Somebody removed the directory, or our tracker from it. Make another, and move all that is open to it. */
-static int renew_tracker(struct root *root, int fd)
+static int renew_tracker(struct root *root)
 {
 	struct tracker old = root->tracker;
 	int r;
 	root->tracker = (struct tracker){0};
-	r = make_tracker(root, fd);
+	r = make_tracker(root);
 	if (r < 0) {
 		root->tracker = old;
 		return r;
@@ -113,26 +129,25 @@ static int renew_tracker(struct root *root, int fd)
 	for (struct handle *h = handles; h; h = h->next) {
 		if (h->root != root || h->tracker.page != old.page)
 			continue;
-		r = fipc__entry_add(fd, h->file, &root->tracker, &h->st);
-		(void)r; /* without an entry the lease protects it */
-		r = fipc__entry_remove(fd, h->file, &old, h->st.st_ino);
-		(void)r; /* it dies with the old tracker */
+		r = fipc__entry_add(AT_FDCWD, h->file, &root->tracker, &h->st, true);
+		(void)r; /* without an entry, what is mapped protects it */
+		fipc__entry_remove(AT_FDCWD, h->file, &old, h->st.st_ino);
 		h->tracker = root->tracker;
 	}
 	munmap(old.page, sizeof(*old.page));
 	return 0;
 }
 
-/* Leave an entry. Who may not write there stays untracked, and is protected by the lease alone. */
-static int track(struct root *root, int fd, const char *file, const struct stat *st, struct tracker *ret)
+/* Leave an entry. Who may not write there stays untracked; what he has mapped protects the object. */
+static int track(struct root *root, const char *file, const struct stat *st, bool maker, struct tracker *ret)
 {
-	int r = make_tracker(root, fd);
+	int r = root->tracker.page ? 0 : make_tracker(root); /* whose it is was looked at before, in an open */
 	if (r == 0)
-		r = fipc__entry_add(fd, file, &root->tracker, st);
+		r = fipc__entry_add(AT_FDCWD, file, &root->tracker, st, maker);
 	if (r == -ESTALE) {
-		r = renew_tracker(root, fd);
+		r = renew_tracker(root);
 		if (r == 0)
-			r = fipc__entry_add(fd, file, &root->tracker, st);
+			r = fipc__entry_add(AT_FDCWD, file, &root->tracker, st, maker);
 	}
 	if (r == 0)
 		*ret = root->tracker;
@@ -142,20 +157,10 @@ static int track(struct root *root, int fd, const char *file, const struct stat 
 static void adopt(struct handle *h)
 {
 	struct root_choice choice = {h->root->path, h->root->explicitly};
-	struct object o;
-	int fd = fipc__root_open(&choice, false), r;
-	if (fd < 0)
-		return;
-	/* Under the object's lock if the name still leads to it, and nobody has it: without lock or entry there is the lease,
-	 * which is refused for what is mapped. */
-	if (fipc__object_find(fd, h->file, FIPC_READONLY | FIPC_ANY_OWNER, &o) == 0) {
-		if (o.st.st_ino == h->st.st_ino)
-			fipc__file_lock(o.fd);
-		r = track(h->root, fd, h->file, &h->st, &h->tracker);
-		(void)r;
-		fipc__object_settle(&o);
-	}
-	close(fd);
+	int r = fipc__root_trust(&choice);
+	if (r == 0)
+		r = track(h->root, h->file, &h->st, true, &h->tracker);
+	(void)r; /* without an entry, what is mapped protects it */
 }
 
 static void adopt_all(void)
@@ -193,18 +198,18 @@ static bool other_handle(const struct handle *than)
 
 struct request {
 	struct root *root;
-	int fd; /* of the root */
 	const struct object_kind *kind;
 	const void *params;
 	const char *name;
-	char file[FILE_SIZE_MAX];
+	char file[PATH_SIZE_MAX];
 	unsigned flags;
 	mode_t mode;
 };
 
 static struct handle *new_handle(const struct request *q, const struct object *o)
 {
-	struct handle *h = calloc(1, sizeof(*h));
+	size_t length = strlen(q->file) + 1;
+	struct handle *h = calloc(1, sizeof(*h) + length + strlen(q->name) + 1);
 	if (!h)
 		return NULL;
 	h->root = q->root;
@@ -214,27 +219,47 @@ static struct handle *new_handle(const struct request *q, const struct object *o
 	h->persistent = (o->header.flags & FIPC_PERSIST) != 0;
 	h->references = 1;
 	h->view.magic = VIEW_MAGIC;
-	strcpy(h->name, q->name);
 	strcpy(h->file, q->file);
+	h->name = strcpy(h->file + length, q->name);
 	h->map_size = OBJECT_OFFSET + o->size;
 	return h;
 }
 
 /* What its users get, of a type that gives out something of the process's own. */
-static int make_local(struct handle *h)
+static int begin_local(struct handle *h, int fd)
 {
 	int r;
-	if (!h->kind->local_size)
-		return 0;
 	h->local = calloc(1, h->kind->local_size);
 	if (!h->local)
 		return -ENOMEM;
-	*h->local = (struct object_local){h->map + OBJECT_OFFSET, h->map_size - OBJECT_OFFSET, h->readonly};
+	*h->local = (struct object_local){
+		.object = h->map ? h->map + OBJECT_OFFSET : NULL,
+		.size = h->map_size - OBJECT_OFFSET,
+		.readonly = h->readonly,
+		.fd = fd,
+	};
 	r = h->kind->begin ? h->kind->begin(h->local) : 0;
 	if (r < 0) {
 		free(h->local);
 		h->local = NULL;
 	}
+	return r;
+}
+
+static int map_object(struct handle *h, const struct object *o)
+{
+	int r = fipc__object_map(o, h->map_size, h->readonly, &h->map);
+	return r == 0 && h->kind->local_size ? begin_local(h, -1) : r;
+}
+
+static int keep_bare(struct handle *h, const struct object *o)
+{
+	int r, fd = fipc__object_keep(o, h->readonly);
+	if (fd < 0)
+		return fd;
+	r = begin_local(h, fd);
+	if (r < 0)
+		close(fd);
 	return r;
 }
 
@@ -248,20 +273,18 @@ static void discard(struct handle *h)
 	free(h);
 }
 
-/* Make a handle of an object that was joined or created, and stays locked meanwhile. */
+/* Make a handle of an object that was joined or created. */
 static int make_handle(const struct request *q, struct object *o, struct handle **ret)
 {
 	struct handle *h = new_handle(q, o);
 	int r;
 	if (!h)
 		return -ENOMEM;
-	r = !h->readonly && o->header.pidns != fipc__process_pidns() ? -EXDEV : 0;
+	r = !h->kind->anywhere && !h->readonly && o->header.pidns != fipc__process_pidns() ? -EXDEV : 0;
 	if (r == 0)
-		r = fipc__object_map(q->fd, q->file, o, h->map_size, h->readonly, &h->map);
+		r = h->kind->bare ? keep_bare(h, o) : map_object(h, o);
 	if (r == 0)
-		r = make_local(h);
-	if (r == 0)
-		r = track(q->root, q->fd, q->file, &o->st, &h->tracker);
+		r = track(q->root, q->file, &o->st, o->made, &h->tracker);
 	if (r < 0) {
 		discard(h);
 		return r;
@@ -272,53 +295,111 @@ static int make_handle(const struct request *q, struct object *o, struct handle 
 	return 0;
 }
 
+/* Attached, and yet not opened: somebody may have left meanwhile and seen that he was not the last. */
+static void back_out(const struct request *q, struct object *o)
+{
+	int r;
+	fipc__object_settle(o);
+	r = fipc__object_leave(AT_FDCWD, q->file, fipc__object_open_to_leave(AT_FDCWD, q->file), &o->st,
+			       (o->header.flags & FIPC_PERSIST) != 0);
+	if (r == 0)
+		fipc__tracker_unhint(&q->root->tracker, o->st.st_ino);
+}
+
+static int make_directory(const struct request *q)
+{
+	struct root_choice choice = {q->root->path, q->root->explicitly};
+	int fd = fipc__root_open(&choice, true);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
 static int create(const struct request *q, struct handle **ret)
 {
 	const struct making making = {q->kind, q->params, q->flags, q->mode};
 	struct object o;
-	int r = make_tracker(q->root, q->fd); /* first, so that a death from now on is news */
-	if (r < 0)
-		return r;
-	r = fipc__object_create(q->fd, q->file, &making, &q->root->tracker, &o);
+	int r = make_directory(q);
+	if (r == 0)
+		r = make_tracker(q->root); /* first, so that a death from now on is news */
+	if (r == 0)
+		r = fipc__object_create(AT_FDCWD, q->file, &making, &q->root->tracker, &o);
 	if (r < 0)
 		return r;
 	r = make_handle(q, &o, ret);
-	if (r < 0)
-		fipc__object_drop(q->fd, q->file); /* locked and ours: nobody has joined it */
+	if (r < 0) {
+		fipc__object_unmake(AT_FDCWD, q->file, &o);
+		fipc__tracker_unhint(&q->root->tracker, o.st.st_ino);
+		return r;
+	}
 	fipc__object_settle(&o);
-	return r < 0 ? r : FIPC_CREATED;
+	return FIPC_CREATED;
+}
+
+/* The hint before the object is attached: who leaves it then leaves it to us, and we may be killed before our entry. */
+static int attach(const struct request *q, struct object *o, struct handle **ret)
+{
+	uint64_t inode = o->st.st_ino;
+	int r = make_tracker(q->root);
+	if (r == 0)
+		fipc__tracker_hint(&q->root->tracker, inode);
+	else if (r != -EACCES && r != -EROFS) {
+		fipc__object_settle(o);
+		return r;
+	}
+	r = fipc__object_join(AT_FDCWD, q->file, q->kind, o);
+	if (r < 0) {
+		if (q->root->tracker.page)
+			fipc__tracker_unhint(&q->root->tracker, inode);
+		return r;
+	}
+	r = make_handle(q, o, ret);
+	if (r < 0)
+		back_out(q, o);
+	else
+		fipc__object_settle(o);
+	return r;
 }
 
 static int join(const struct request *q, struct object *o, struct handle **ret)
 {
 	struct handle *h = find_open(q->root, &o->st, (q->flags & FIPC_READONLY) != 0);
 	int r;
-	if (h && !(q->flags & FIPC_EXCL)) {
-		h->references++;
-		close(o->fd);
-		*ret = h;
-		return 0;
+	if (q->flags & FIPC_EXCL) {
+		r = fipc__object_probe(AT_FDCWD, q->file, q->kind, o);
+		if (r < 0)
+			return r;
+		fipc__object_settle(o);
+		return -EEXIST;
 	}
-	r = fipc__object_join(q->fd, q->file, q->kind, o);
-	if (r < 0)
-		return r;
-	r = q->flags & FIPC_EXCL ? -EEXIST : make_handle(q, o, ret);
+	if (!h)
+		return attach(q, o, ret);
+	h->references++;
 	fipc__object_settle(o);
-	return r;
+	*ret = h;
+	return 0;
 }
 
 /* Take away what is there, also when it is nothing that could be opened. */
 static int replace(const struct request *q, int found, struct object *o)
 {
+	const struct stat ours = {.st_uid = geteuid(), .st_mode = q->mode};
+	int r = fipc__entries_usable(AT_FDCWD, q->file, &ours); /* else the name would be lost for nothing */
+	if (r < 0) {
+		if (found == 0)
+			fipc__object_settle(o);
+		return r;
+	}
 	if (found == 0)
-		return fipc__object_replace(q->fd, q->file, o);
-	return found == -EINVAL || found == -EACCES ? fipc__object_unlink(q->fd, q->file) : found;
+		return fipc__object_replace(AT_FDCWD, q->file, o);
+	return found == -EINVAL || found == -EACCES ? fipc__object_unlink(AT_FDCWD, q->file) : found;
 }
 
 static int open_once(const struct request *q, bool *replaced, struct handle **ret)
 {
 	struct object o;
-	int r = fipc__object_find(q->fd, q->file, q->flags, &o);
+	int r = fipc__object_find(AT_FDCWD, q->file, q->flags, &o);
 	if (r == -ENOENT)
 		return q->flags & FIPC_CREATE ? create(q, ret) : r;
 	if (q->flags & FIPC_REPLACE && !*replaced) {
@@ -368,15 +449,12 @@ static int check_name(const char *name, unsigned flags, char ret[NAME_LONGEST + 
 static int open_locked(struct request *q, const struct root_choice *choice, struct handle **ret)
 {
 	int r = root_for(choice, &q->root);
-	if (r < 0)
+	if (r == 0)
+		r = fipc__root_trust(choice);
+	if (r < 0 && (r != -ENOENT || !(q->flags & FIPC_CREATE)))
 		return r;
-	q->fd = fipc__root_open(choice, (q->flags & FIPC_CREATE) != 0);
-	if (q->fd < 0)
-		return q->fd;
 	adopt_all();
-	r = open_until(q, ret);
-	close(q->fd);
-	return r;
+	return open_until(q, ret);
 }
 
 int fipc__named_open(void **ret, const struct object_kind *kind, const void *params, const char *name, unsigned flags,
@@ -396,7 +474,7 @@ int fipc__named_open(void **ret, const struct object_kind *kind, const void *par
 		r = fipc__process_enter();
 	if (r < 0)
 		return r;
-	fipc__name_file(q.file, checked, kind->type);
+	fipc__name_file(q.file, choice.path, checked, kind->type);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	do {
 		fipc__objects_lock();
@@ -407,6 +485,23 @@ int fipc__named_open(void **ret, const struct object_kind *kind, const void *par
 	} while (r == -EBUSY && fipc__be_patient(&patience));
 	pthread_setcancelstate(state, NULL);
 	return r;
+}
+
+int fipc__named_prepare(struct unfinished *ret)
+{
+	struct root_choice choice;
+	char file[PATH_SIZE_MAX];
+	int fd, r = fipc__root_choose(&choice);
+	if (r == 0)
+		r = fipc__process_enter();
+	if (r < 0)
+		return r;
+	fd = fipc__root_open(&choice, true);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	fipc__name_file(file, choice.path, "", FIPC_TYPE_SHM); /* whatever it will be called */
+	return fipc__object_prepare(AT_FDCWD, file, ret);
 }
 
 /* ---- close, unlink ---- */
@@ -421,42 +516,70 @@ static void unlist(struct handle *h)
 
 /* What is left of a handle when it is closed, until it is known whether somebody else has the object. */
 struct departure {
+	bool settled;
 	struct root *root;
-	int fd; /* of the root; < 0: there is no more to do */
 	struct stat st;
 	struct tracker tracker;
 	bool persistent;
-	char file[FILE_SIZE_MAX];
+	char file[PATH_SIZE_MAX];
 };
+
+/*
+ * A hint stays where the object is left behind, so that our death leads fipcd to it; but not, when there are many, if
+ * somebody else who stays is on record for it.
+ */
+static void unhint(struct departure *d, int left)
+{
+	struct tracker *t = &d->root->tracker;
+	if (!d->tracker.page || d->tracker.page != t->page)
+		return;
+	if (left == 0 || (left == LEFT_BEHIND && fipc__tracker_crowded(t) &&
+			  fipc__entries_any(AT_FDCWD, d->file, d->st.st_ino)))
+		fipc__tracker_unhint(t, d->st.st_ino);
+}
+
+/* Closed: now see to the object. fd: as fipc__object_open_to_leave gave it. */
+static void leave(struct departure *d, int fd)
+{
+	int r = fipc__object_leave(AT_FDCWD, d->file, fd, &d->st, d->persistent);
+	d->settled = r != -EBUSY;
+	if (d->settled)
+		unhint(d, r);
+}
 
 static bool for_the_moment(int error)
 {
 	return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
 }
 
-/* Take the entry away. An error: nothing has changed. */
+/* Take it apart. An error: nothing has changed. */
 static int depart(struct handle *h, struct departure *d)
 {
-	struct root_choice choice = {h->root->path, h->root->explicitly};
-	int r;
-	*d = (struct departure){h->root, -1, h->st, h->tracker, h->persistent, {0}};
-	strcpy(d->file, h->file);
-	if (other_handle(h))
-		return 0;
-	d->fd = fipc__root_open(&choice, false);
-	if (d->fd < 0) /* or the directory is gone, and our entry with it */
-		return for_the_moment(d->fd) ? d->fd : 0;
-	r = h->tracker.page ? fipc__entry_remove(d->fd, h->file, &h->tracker, h->st.st_ino) : 0;
-	if (r < 0)
-		close(d->fd);
-	return r;
+	bool last = !other_handle(h);
+	int fd = last ? fipc__object_open_to_leave(AT_FDCWD, h->file) : -ENOENT; /* first, for it may fail */
+	if (for_the_moment(fd))
+		return fd;
+	if (last) {
+		d->root = h->root;
+		d->st = h->st;
+		d->tracker = h->tracker;
+		d->persistent = h->persistent;
+		strcpy(d->file, h->file);
+		if (h->tracker.page)
+			fipc__entry_remove(AT_FDCWD, h->file, &h->tracker, h->st.st_ino);
+	}
+	unlist(h);
+	discard(h);
+	if (last)
+		leave(d, fd);
+	return 0;
 }
 
 static int close_locked(void *object, const struct object_kind *kind, struct departure *d)
 {
 	struct handle *h = handle_of(object);
 	int r;
-	d->fd = -1;
+	d->settled = true;
 	if (!h || h->kind != kind)
 		return -EINVAL;
 	adopt_all();
@@ -465,28 +588,18 @@ static int close_locked(void *object, const struct object_kind *kind, struct dep
 		return 0;
 	}
 	r = h->readonly ? 0 : kind->busy(object);
-	if (r == 0)
-		r = depart(h, d);
-	if (r < 0)
-		return r;
-	unlist(h);
-	discard(h);
-	return 0;
+	return r < 0 ? r : depart(h, d);
 }
 
-/* Closed: now see to the object. A hint stays where it is left behind, so that our death leads fipcd to it. */
+/* Somebody was just taking it away, or looking whether to. */
 static void settle(struct departure *d)
 {
 	struct patience patience = {0};
-	int r;
-	do {
+	while (!d->settled && fipc__be_patient(&patience)) {
 		fipc__objects_lock();
-		r = fipc__object_leave(d->fd, d->file, &d->st, d->persistent);
-		if (r == 0 && d->tracker.page && d->tracker.page == d->root->tracker.page)
-			fipc__tracker_unhint(&d->tracker, d->st.st_ino);
+		leave(d, fipc__object_open_to_leave(AT_FDCWD, d->file));
 		fipc__objects_unlock();
-	} while (r == -EBUSY && fipc__be_patient(&patience));
-	close(d->fd);
+	}
 }
 
 int fipc__named_close(void *object, const struct object_kind *kind)
@@ -505,7 +618,7 @@ int fipc__named_close(void *object, const struct object_kind *kind)
 		r = close_locked(object, kind, &d);
 		fipc__objects_unlock();
 	} while (r == -EAGAIN && fipc__be_patient(&patience));
-	if (r == 0 && d.fd >= 0)
+	if (r == 0)
 		settle(&d);
 	pthread_setcancelstate(state, NULL);
 	return r == -EAGAIN ? -EBUSY : r;
@@ -513,19 +626,18 @@ int fipc__named_close(void *object, const struct object_kind *kind)
 
 static int unlink_locked(const struct root_choice *choice, const char *file)
 {
-	int r, fd = fipc__root_open(choice, false);
-	if (fd < 0)
-		return fd;
+	int r = fipc__root_trust(choice);
+	if (r < 0)
+		return r;
 	do
-		r = fipc__object_unlink(fd, file);
+		r = fipc__object_unlink(AT_FDCWD, file);
 	while (r == -EAGAIN);
-	close(fd);
 	return r;
 }
 
 int fipc__named_unlink(const char *name, enum fipc_type type)
 {
-	char checked[NAME_LONGEST + 1], file[FILE_SIZE_MAX];
+	char checked[NAME_LONGEST + 1], file[PATH_SIZE_MAX];
 	struct patience patience = {0};
 	struct root_choice choice;
 	int state, r = name ? fipc__name_parse(name, checked) : -EINVAL;
@@ -535,7 +647,7 @@ int fipc__named_unlink(const char *name, enum fipc_type type)
 		r = fipc__process_enter();
 	if (r < 0)
 		return r;
-	fipc__name_file(file, checked, type);
+	fipc__name_file(file, choice.path, checked, type);
 	pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
 	do {
 		fipc__objects_lock();
@@ -575,10 +687,19 @@ const void *fipc__handle_behind_view(const void *object)
 	return h && h->readonly ? h->map + OBJECT_OFFSET : object;
 }
 
+static size_t size_of(const struct handle *h)
+{
+	return h ? h->map_size - OBJECT_OFFSET : 0;
+}
+
 size_t fipc__handle_size(const void *object)
 {
-	struct handle *h = look_up(object);
-	return h ? h->map_size - OBJECT_OFFSET : 0;
+	return size_of(look_up(object));
+}
+
+size_t fipc__handle_size_locked(const void *object)
+{
+	return size_of(handle_of(object));
 }
 
 bool fipc__handle_is_named(const void *object)
@@ -590,4 +711,40 @@ const char *fipc_name(const void *object)
 {
 	struct handle *h = look_up(object);
 	return h ? h->name : NULL;
+}
+
+uint64_t fipc__handle_tracker(const void *object)
+{
+	struct handle *h = look_up(object);
+	return h && h->tracker.page ? h->tracker.inode : 0;
+}
+
+/* -ENOENT: that tracker is not there (any more). */
+static int tracker_life(struct root *root, int32_t pid, uint64_t tracker)
+{
+	int trackers = open_trackers(root), life;
+	struct stat st = {0};
+	char name[48];
+	if (trackers < 0)
+		return FIPC_UNKNOWN;
+	snprintf(name, sizeof(name), "%d-%" PRIu64, (int)pid, tracker);
+	life = fipc__tracker_life(trackers, name, &st);
+	close(trackers);
+	return life >= 0 && st.st_ino != tracker ? FIPC_UNKNOWN : life;
+}
+
+/* Without a tracker only this can be said: where there is no process of its pid, it is dead. */
+enum fipc_life fipc__handle_life(const void *object, int32_t pid, uint64_t tracker)
+{
+	int saved = errno, life = -ENOENT;
+	struct handle *h;
+	fipc__objects_lock();
+	h = handle_of(object);
+	if (h && tracker)
+		life = tracker_life(h->root, pid, tracker);
+	fipc__objects_unlock();
+	if (life < 0)
+		life = pid > 0 && kill(pid, 0) < 0 && errno == ESRCH ? FIPC_DEAD : FIPC_UNKNOWN;
+	errno = saved;
+	return (enum fipc_life)life;
 }

@@ -20,6 +20,8 @@
  */
 int fipc__named_open(void **ret, const struct object_kind *kind, const void *params, const char *name, unsigned flags,
 		     mode_t mode);
+/* As fipc__object_prepare(), where named objects are made; without a lock, so the caller may take his time. */
+int fipc__named_prepare(struct unfinished *ret);
 int fipc__named_close(void *object, const struct object_kind *kind);
 int fipc__named_unlink(const char *name, enum fipc_type type);
 
@@ -31,9 +33,16 @@ const void *fipc__handle_behind_view(const void *object);
 
 /* The bytes mapped behind an object that is open by name; 0: it is not. */
 size_t fipc__handle_size(const void *object);
+size_t fipc__handle_size_locked(const void *object); /* under fipc__objects_lock, as kind->busy() is called */
 
 /* Is it open by name? */
 bool fipc__handle_is_named(const void *object);
+
+/* The inode of the tracker under which this process has it open by name; 0: none. */
+uint64_t fipc__handle_tracker(const void *object);
+
+/* Does the process of this pid and tracker, a user of an object that is open by name, live? It may be told by anybody. */
+enum fipc_life fipc__handle_life(const void *object, int32_t pid, uint64_t tracker);
 
 /* A thread of this process begins to use fipc: if this is a child that was not tracked yet, it is now. */
 void fipc__handles_adopt(void);

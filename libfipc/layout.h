@@ -51,6 +51,7 @@
 #define KIND(class) (KIND_MUSL_SHARED | FIPC__ABI << 8 | (uint32_t)(class) << 16)
 #define KIND_MUTEX KIND(FIPC_TYPE_MUTEX)
 #define KIND_MUTEX_FLAGS (KIND_PRIVATE | KIND_TIMESTAMPS)
+#define KIND_LIFE KIND(0x7f) /* no object: a word whose owner is a thread that uses an owned semaphore */
 #define HEAD_PLAIN ((uint64_t)KIND_MUTEX << 32 | OBJECT_MAGIC)
 
 /* ---- a mutex: 64 bytes ---- */
@@ -119,7 +120,8 @@ struct object_header {
 	uint64_t pidns;
 	int64_t created_ns;
 	uint32_t incompatible, compatible; /* features; an unknown incompatible one is -ENOTSUP */
-	uint64_t reserved[2];
+	uint64_t inode; /* of the object, in a header that lies beside it (meta.h); else 0 */
+	uint64_t reserved;
 };
 static_assert(sizeof(struct object_header) == 64, "header");
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #define PIDS ".pids"
+#define META ".meta."
 #define PYTHON "__pyfastipc_"
 #define ALPHABET "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 
@@ -66,24 +67,70 @@ void fipc__name_random(char ret[NAME_LONGEST + 1])
 	snprintf(ret, NAME_LONGEST + 1, "fipc-%016" PRIx64, random_number());
 }
 
-void fipc__name_unfinished(char ret[64])
+/* Every open and close makes five names: by hand, for printf costs as much as a system call. Lengths were checked. */
+static char *put(char *at, const char *text)
 {
-	snprintf(ret, 64, UNFINISHED "%d-%016" PRIx64, (int)getpid(), random_number());
+	size_t length = strlen(text);
+	memcpy(at, text, length + 1);
+	return at + length;
 }
 
-void fipc__name_file(char ret[FILE_SIZE_MAX], const char *name, enum fipc_type type)
+static char *put_number(char *at, uint64_t n)
 {
-	snprintf(ret, FILE_SIZE_MAX, "%.*s.%s", NAME_LONGEST, name, fipc_type_name(type));
+	char digits[24], *p = digits + sizeof(digits) - 1;
+	*p = '\0';
+	do
+		*--p = (char)('0' + n % 10);
+	while ((n /= 10) > 0);
+	return put(at, p);
+}
+
+/* With the slash; nothing for a bare name. */
+static char *put_directory(char *at, const char *file)
+{
+	const char *slash = file ? strrchr(file, '/') : NULL;
+	size_t length = slash ? (size_t)(slash + 1 - file) : 0;
+	memcpy(at, file ? file : "", length);
+	at[length] = '\0';
+	return at + length;
+}
+
+void fipc__name_unfinished(char ret[PATH_SIZE_MAX], const char *file)
+{
+	char *at = put_directory(ret, file);
+	snprintf(at, 64, UNFINISHED "%d-%016" PRIx64, (int)getpid(), random_number());
+}
+
+void fipc__name_directory(char ret[PATH_SIZE_MAX], const char *file)
+{
+	put(put_directory(ret, file), ".");
+}
+
+void fipc__name_file(char ret[PATH_SIZE_MAX], const char *directory, const char *name, enum fipc_type type)
+{
+	char *at = directory ? put(put(ret, directory), "/") : ret;
+	put(put(put(at, name), "."), fipc_type_name(type));
 }
 
 void fipc__name_pids(char ret[PIDS_SIZE_MAX], const char *file)
 {
-	snprintf(ret, PIDS_SIZE_MAX, "%.*s" PIDS, FILE_SIZE_MAX - 1, file);
+	put(put(ret, file), PIDS);
 }
 
-void fipc__name_entry(char ret[ENTRY_SIZE_MAX], uint64_t tracker, uint64_t object)
+void fipc__name_tracker(char ret[PATH_SIZE_MAX], const char *file, const char *tracker)
 {
-	snprintf(ret, ENTRY_SIZE_MAX, "%d.%" PRIu64 ".%" PRIu64, (int)getpid(), tracker, object);
+	put(put(put_directory(ret, file), FIPC_TRACKERS "/"), tracker);
+}
+
+void fipc__name_entry(char ret[ENTRY_SIZE_MAX], const char *file, uint64_t pid, uint64_t tracker, uint64_t object)
+{
+	char *at = put_number(put(put(ret, file), PIDS "/"), pid);
+	put_number(put(put_number(put(at, "."), tracker), "."), object);
+}
+
+void fipc__name_meta(char ret[META_SIZE_MAX], uint64_t object)
+{
+	put_number(put(ret, META), object);
 }
 
 int fipc__name_of_file(const char *file, size_t *ret_length)
@@ -127,4 +174,12 @@ bool fipc__name_of_entry(const char *entry, int32_t *ret_pid, uint64_t *ret_trac
 		return false;
 	*ret_pid = (int32_t)pid;
 	return true;
+}
+
+bool fipc__name_of_meta(const char *entry, uint64_t *ret_object)
+{
+	if (strncmp(entry, META, strlen(META)) != 0)
+		return false;
+	entry += strlen(META);
+	return number(&entry, '\0', ret_object);
 }

@@ -2,6 +2,9 @@
 #include "object.h"
 
 #include "fork.h"
+#include "meta.h"
+#include "room.h"
+#include "root.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,18 +12,23 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
+#ifndef RENAME_NOREPLACE
+#define RENAME_NOREPLACE 1 /* of <linux/fs.h>; musl's headers lack it */
+#endif
+
 void fipc__object_settle(struct object *o)
 {
-	flock(o->fd, LOCK_UN); /* said aloud: a child of _Fork may have a copy of the descriptor */
 	close(o->fd);
 	o->fd = -1;
 }
 
 static int give_up(struct object *o, int r)
 {
+	flock(o->fd, LOCK_UN); /* said aloud: a child of _Fork may have a copy of the descriptor */
 	fipc__object_settle(o);
 	return r;
 }
@@ -53,16 +61,27 @@ static int open_file(int root, const char *file, int flags)
 	}
 }
 
+/* To use it, one that reads and writes; who may not write, or only wants to look, gets one that reads. */
+static int open_to_use(int root, const char *file, unsigned flags, int *ret_refused)
+{
+	int fd = flags & FIPC_READONLY ? -EACCES : open_file(root, file, O_RDWR);
+	*ret_refused = fd < 0 ? fd : 0;
+	return fd == -EACCES || fd == -EROFS ? open_file(root, file, O_RDONLY) : fd;
+}
+
 int fipc__object_find(int root, const char *file, unsigned flags, struct object *ret)
 {
-	struct object o = {.fd = open_file(root, file, O_RDONLY)};
+	struct object o = {0};
+	o.fd = open_to_use(root, file, flags, &o.refused);
 	if (o.fd < 0)
 		return o.fd;
 	if (fstat(o.fd, &o.st) < 0)
 		return give_up(&o, -errno);
 	if (!S_ISREG(o.st.st_mode))
 		return give_up(&o, -EINVAL);
-	if (o.st.st_uid != 0 && o.st.st_uid != geteuid() && !(flags & FIPC_ANY_OWNER))
+	if (o.st.st_nlink == 0) /* on its way: it was taken away before we had it open, which nobody does from now on */
+		return give_up(&o, -EAGAIN);
+	if (!(flags & FIPC_ANY_OWNER) && !fipc__uid_trusted(o.st.st_uid))
 		return give_up(&o, -EPERM);
 	*ret = o;
 	return 0;
@@ -75,6 +94,17 @@ int fipc__header_check(const struct object_header *h, enum fipc_type type)
 	if (h->abi != FIPC__ABI || h->incompatible != 0)
 		return -ENOTSUP;
 	return h->type == type ? 0 : -EINVAL;
+}
+
+/* Without a header that counts nobody knows whether it was to persist: so it does. */
+static int read_meta(int root, const char *file, const struct object_kind *kind, struct object *o)
+{
+	int r = fipc__meta_read(root, file, &o->st, &o->header);
+	o->size = (size_t)o->st.st_size;
+	if (r != -ENODATA)
+		return r;
+	o->header = (struct object_header){.type = kind->type, .flags = FIPC_PERSIST};
+	return 0;
 }
 
 static int read_and_check(struct object *o, const struct object_kind *kind)
@@ -104,141 +134,180 @@ static enum left ask_entries(int root, const char *file, const struct object *o)
 {
 	struct survey s;
 	int r = fipc__entries_survey(root, file, o->st.st_ino, true, NULL, NULL, &s);
-	if (r == 0 && s.alive == 0 && s.unknown == 0)
+	if (r == -ENOTDIR || (r == 0 && s.alive == 0 && s.unknown == 0))
 		return NOBODY;
 	fipc__file_end_lease(o->fd);
 	return r == 0 && s.alive > 0 ? SOMEBODY : CANNOT_TELL;
 }
 
 /*
- * Is nobody else there? Asked under the object's lock, through a descriptor that only reads. Whoever uses the object has it
- * mapped for writing, and the kernel says so at once. Whoever has it open for reading has a live entry; or only looks, or
- * leaves too and looks, or has just looked (the kernel drops a closed file's lock before it forgets that the file was
- * open), and so is gone in a moment; or has no entry.
- * NOBODY: dead entries are removed, and the lease is held.
+ * Is nobody else there? Asked under the object's lock. Whoever uses it is attached, which the kernel says at once. Who has
+ * it open all the same may be about to attach; or only looks, or leaves and looks, and so is gone in a moment; or is none
+ * of fipc's.
+ * NOBODY: dead entries are removed, and the lease is held: nobody can open it.
  */
 static enum left who_is_left(int root, const char *file, const struct object *o)
 {
 	struct patience patience = {.until = FIPC_FOREVER};
-	int r = fipc__file_lease_from_writers(o->fd);
-	if (r == -EAGAIN)
-		return SOMEBODY;
 	for (int looks = 0; looks < LOOKS; looks++) {
-		if (looks < LOOKS_QUICK)
-			patience.sleep_ns = LOOK_AGAIN_NS;
-		if (r == 0)
-			r = fipc__file_lease(o->fd);
+		int r = fipc__file_anybody(o->fd);
+		if (r != 0)
+			return r > 0 ? SOMEBODY : CANNOT_TELL;
+		r = fipc__file_lease(o->fd);
 		if (r == 0)
 			return ask_entries(root, file, o);
-		fipc__file_end_lease(o->fd);
-		if (fipc__entries_any(root, file, o->st.st_ino))
-			return SOMEBODY;
 		if (r != -EAGAIN)
 			return CANNOT_TELL;
+		if (looks < LOOKS_QUICK)
+			patience.sleep_ns = LOOK_AGAIN_NS;
 		fipc__be_patient(&patience);
-		r = 0;
 	}
 	return CANNOT_TELL;
-}
-
-/* Left by the dead: nobody is there. Then it is taken away. */
-static bool taken_away(int root, const char *file, struct object *o)
-{
-	if (o->header.flags & FIPC_PERSIST || who_is_left(root, file, o) != NOBODY)
-		return false;
-	if (fipc__object_drop(root, file) == 0)
-		return true;
-	fipc__file_end_lease(o->fd);
-	return false;
 }
 
 /* Lock what was found, and see that the name still leads to it. */
 static int lock_named(int root, const char *file, struct object *o)
 {
 	int r = fipc__file_lock(o->fd);
-	return r < 0 ? r : fipc__file_is_named(root, file, &o->st) ? 0 : -EAGAIN;
+	if (r == 0)
+		r = fipc__file_is_named(root, file, &o->st);
+	return r < 0 ? r : r > 0 ? 0 : -EAGAIN;
+}
+
+/* Nobody is attached. If it was left by the dead it is taken away: -EAGAIN. 0: it stays. */
+static int take_away_if_left(int root, const char *file, struct object *o)
+{
+	int r;
+	if (o->header.flags & FIPC_PERSIST)
+		return 0;
+	r = lock_named(root, file, o);
+	if (r < 0)
+		return r;
+	if (who_is_left(root, file, o) == NOBODY) {
+		if (fipc__object_drop(root, file, o->st.st_ino) == 0)
+			return -EAGAIN;
+		fipc__file_end_lease(o->fd);
+	}
+	flock(o->fd, LOCK_UN);
+	return 0;
+}
+
+int fipc__object_probe(int root, const char *file, const struct object_kind *kind, struct object *o)
+{
+	int r = kind->bare ? read_meta(root, file, kind, o) : read_and_check(o, kind), anybody;
+	if (r == 0) {
+		anybody = fipc__file_anybody(o->fd);
+		r = anybody == 0 ? take_away_if_left(root, file, o) : anybody < 0 ? anybody : 0;
+	}
+	return r < 0 ? give_up(o, r) : 0;
 }
 
 int fipc__object_join(int root, const char *file, const struct object_kind *kind, struct object *o)
 {
-	int r = lock_named(root, file, o);
-	if (r == 0)
-		r = read_and_check(o, kind);
-	if (r == 0 && taken_away(root, file, o))
-		r = -EAGAIN;
+	int r = fipc__object_probe(root, file, kind, o);
+	if (r < 0)
+		return r;
+	r = fipc__file_attach(o->fd);
 	return r < 0 ? give_up(o, r) : 0;
 }
 
-/* Looking takes a descriptor that only reads, mapping for writing one that writes. It is locked, so the name is its own. */
-static int open_for_writing(int root, const char *file, const struct object *o)
+int fipc__object_map(const struct object *o, size_t size, bool readonly, char **ret)
 {
-	struct stat st;
-	int fd = open_file(root, file, O_RDWR);
-	if (fd >= 0 && (fstat(fd, &st) < 0 || st.st_ino != o->st.st_ino)) {
-		close(fd);
-		return -EINVAL; /* somebody meddles who does not lock */
-	}
-	return fd;
+	void *p;
+	if (!readonly && o->refused)
+		return o->refused;
+	p = mmap(NULL, size, readonly ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED, o->fd, 0);
+	if (p == MAP_FAILED)
+		return -errno;
+	*ret = p;
+	return 0;
 }
 
-int fipc__object_map(int root, const char *file, const struct object *o, size_t size, bool readonly, char **ret)
+int fipc__object_keep(const struct object *o, bool readonly)
 {
-	int fd = readonly ? o->fd : o->writable ? o->fd : open_for_writing(root, file, o), r = 0;
-	void *p;
-	if (fd < 0)
-		return fd;
-	p = mmap(NULL, size, readonly ? PROT_READ : PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (p == MAP_FAILED)
-		r = -errno;
-	else
-		*ret = p;
-	if (fd != o->fd)
-		close(fd);
-	return r;
+	int fd;
+	if (!readonly && o->refused)
+		return o->refused;
+	fd = fcntl(o->fd, F_DUPFD_CLOEXEC, 0);
+	return fd < 0 ? -errno : fd;
+}
+
+/* Of the type whose name this is. */
+static bool bare(const char *file)
+{
+	const char *dot = strrchr(file, '.');
+	int type = dot ? fipc_type_from_name(dot + 1) : -EINVAL;
+	const struct object_kind *kind = type < 0 ? NULL : fipc__object_kind((enum fipc_type)type);
+	return kind && kind->bare;
+}
+
+/* The name is gone. What is left of the dead, and a header, goes; what cannot now is for the next collection. */
+static int remove_remains(int root, const char *file, uint64_t object)
+{
+	struct survey s;
+	if (bare(file))
+		fipc__meta_remove(root, file, object);
+	return fipc__entries_survey(root, file, object, true, NULL, NULL, &s);
 }
 
 int fipc__object_replace(int root, const char *file, struct object *o)
 {
-	struct survey s;
 	int r = lock_named(root, file, o);
 	if (r < 0)
 		return give_up(o, r);
 	r = unlink_file(root, file);
 	if (r < 0)
 		return give_up(o, r);
-	r = fipc__entries_survey(root, file, o->st.st_ino, true, NULL, NULL, &s);
-	(void)r; /* what cannot be looked at now is for the next collection */
+	remove_remains(root, file, o->st.st_ino);
 	return give_up(o, 0);
 }
 
 /* ---- a new one ---- */
 
-struct unfinished {
-	int fd;
-	char name[64]; /* empty: it has none */
-};
-
-static int make_unnamed(int root, struct unfinished *ret)
+static int make_unnamed(int root, const char *file, struct unfinished *ret)
 {
+	char directory[PATH_SIZE_MAX];
+	fipc__name_directory(directory, file);
 	ret->name[0] = '\0';
-	ret->fd = openat(root, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	ret->fd = openat(root, directory, O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 	return ret->fd < 0 ? -errno : 0;
 }
 
-static int make_named(int root, struct unfinished *ret)
+/* A collector may take it between its making and its opening; once it is open, it stays. */
+static int make_named(int root, const char *file, struct unfinished *ret)
 {
-	fipc__name_unfinished(ret->name);
-	ret->fd = openat(root, ret->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	return ret->fd < 0 ? -errno : 0;
+	struct stat st;
+	for (;;) {
+		fipc__name_unfinished(ret->name, file);
+		ret->fd = openat(root, ret->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+		if (ret->fd < 0)
+			return -errno;
+		if (fstat(ret->fd, &st) < 0 || st.st_nlink > 0)
+			return 0;
+		close(ret->fd);
+	}
+}
+
+#define FD_PATH_SIZE 48
+static void fd_path(char ret[FD_PATH_SIZE], int fd)
+{
+	snprintf(ret, FD_PATH_SIZE, "/proc/thread-self/fd/%d", fd);
+}
+
+/* Not by a second link, if it can be helped: who finds no link left knows that its name was taken away. */
+static int move(int root, const char *from, const char *to)
+{
+	long r = syscall(SYS_renameat2, root, from, root, to, RENAME_NOREPLACE);
+	return r < 0 && (errno == EINVAL || errno == ENOSYS) ? linkat(root, from, root, to, 0) : (int)r;
 }
 
 /* Give it its name, which nobody else may have. -ENOENT: an unnamed file cannot be had a name here. */
 static int finish(int root, const struct unfinished *u, const char *file)
 {
-	char path[48];
-	if (u->name[0]) /* -ENOENT: a collector took it between its making and its opening; the caller looks again */
-		return linkat(root, u->name, root, file, 0) == 0 ? 0 : errno == ENOENT ? -EAGAIN : -errno;
-	snprintf(path, sizeof(path), "/proc/thread-self/fd/%d", u->fd);
+	char path[FD_PATH_SIZE];
+	if (u->name[0]) /* -ENOENT: somebody took it away; the caller makes another */
+		return move(root, u->name, file) == 0 ? 0 : errno == ENOENT ? -EAGAIN : -errno;
+	fd_path(path, u->fd);
 	if (linkat(AT_FDCWD, path, root, file, AT_SYMLINK_FOLLOW) == 0)
 		return 0;
 	if (errno != ENOENT && errno != ENOTDIR && errno != EACCES)
@@ -246,44 +315,56 @@ static int finish(int root, const struct unfinished *u, const char *file)
 	return linkat(u->fd, "", root, file, AT_EMPTY_PATH) < 0 ? -errno : 0; /* without /proc: Linux 6.10, or root */
 }
 
-static void fill(void *image, const struct making *m, struct object_header *h)
+static struct object_header new_header(const struct making *m)
 {
 	struct timespec now;
 	clock_gettime(CLOCK_REALTIME, &now);
-	*h = (struct object_header){
+	return (struct object_header){
 		.magic = HEADER_MAGIC,
 		.abi = FIPC__ABI,
 		.type = m->kind->type,
-		.flags = m->flags & ~(unsigned)(FIPC_CREATE | FIPC_EXCL | FIPC_REPLACE | FIPC_ANY_OWNER),
+		.flags = m->flags & ~(unsigned)(FIPC_CREATE | FIPC_EXCL | FIPC_REPLACE | FIPC_TRUNC | FIPC_ANY_OWNER),
 		.creator = getpid(),
 		.pidns = fipc__process_pidns(),
 		.created_ns = now.tv_sec * INT64_C(1000000000) + now.tv_nsec,
 	};
-	memcpy(image, h, sizeof(*h));
-	m->kind->image((char *)image + OBJECT_OFFSET, m->params, m->flags);
 }
 
 static int write_whole(int fd, const void *image, size_t written, size_t size)
 {
-	int r = posix_fallocate(fd, 0, (off_t)size); /* the memory is had now, or -ENOSPC: never a SIGBUS later */
+	int r = fipc__make_room(fd, 0, (off_t)size);
 	ssize_t n;
-	if (r != 0)
-		return -r;
+	if (r < 0)
+		return r;
 	n = pwrite(fd, image, written, 0);
 	return n < 0 ? -errno : (size_t)n == written ? 0 : -EIO;
 }
 
-static int complete(struct object *o, const struct making *m)
+static int fill(struct object *o, const struct making *m)
 {
 	unsigned char image[OBJECT_OFFSET + OBJECT_IMAGE_MAX] __attribute__((aligned(8))) = {0};
 	int r = m->kind->size(m->params, &o->size);
-	if (r == 0)
-		r = fipc__file_lock(o->fd);
 	if (r < 0)
 		return r;
-	fill(image, m, &o->header);
-	r = write_whole(o->fd, image, o->size < OBJECT_IMAGE_MAX ? OBJECT_OFFSET + o->size : sizeof(image),
-			OBJECT_OFFSET + o->size);
+	memcpy(image, &o->header, sizeof(o->header));
+	m->kind->image((char *)image + OBJECT_OFFSET, m->params, m->flags);
+	return write_whole(o->fd, image, o->size < OBJECT_IMAGE_MAX ? OBJECT_OFFSET + o->size : sizeof(image),
+			   OBJECT_OFFSET + o->size);
+}
+
+static int fill_bare(struct object *o, const struct bare *b)
+{
+	o->size = b->size;
+	return b->made || b->size == 0 ? 0 : fipc__make_room(o->fd, 0, (off_t)b->size);
+}
+
+static int complete(struct object *o, const struct making *m)
+{
+	int r = fipc__file_attach(o->fd); /* before it has its name: no collector can meet it unattached */
+	if (r < 0)
+		return r;
+	o->header = new_header(m);
+	r = m->kind->bare ? fill_bare(o, m->params) : fill(o, m);
 	if (r == 0 && fchmod(o->fd, m->mode) < 0)
 		r = -errno;
 	if (r == 0 && fstat(o->fd, &o->st) < 0)
@@ -291,89 +372,145 @@ static int complete(struct object *o, const struct making *m)
 	return r;
 }
 
+/* First the header beside the entries. It is open until the name is there, so no collector takes it. */
+static int finish_bare(int root, const struct unfinished *u, const char *file, struct object *o)
+{
+	int r, meta;
+	o->header.inode = o->st.st_ino;
+	meta = fipc__meta_make(root, file, &o->st, &o->header);
+	r = meta < 0 ? meta : finish(root, u, file);
+	if (r < 0)
+		fipc__pids_remove(root, file, o->st.st_ino);
+	if (meta >= 0)
+		close(meta);
+	return r;
+}
+
 static int create(int root, const char *file, const struct unfinished *u, const struct making *m, struct tracker *t,
 		  struct object *ret)
 {
-	struct object o = {.fd = u->fd, .writable = true};
+	struct object o = {.fd = u->fd, .made = true};
 	int r = complete(&o, m);
 	if (r == 0) {
 		fipc__tracker_hint(t, o.st.st_ino); /* before the name: a maker killed before its entry is found by it */
-		r = finish(root, u, file);
+		r = m->kind->bare ? finish_bare(root, u, file, &o) : finish(root, u, file);
 		if (r < 0)
 			fipc__tracker_unhint(t, o.st.st_ino);
 	}
-	if (u->name[0])
-		unlinkat(root, u->name, 0);
 	if (r < 0)
 		return give_up(&o, r);
 	*ret = o;
 	return 0;
 }
 
+int fipc__object_prepare(int root, const char *file, struct unfinished *ret)
+{
+	char path[FD_PATH_SIZE];
+	int r = make_unnamed(root, file, ret);
+	if (r == 0) {
+		fd_path(path, ret->fd);
+		if (faccessat(AT_FDCWD, path, F_OK, 0) == 0)
+			return 0;
+		close(ret->fd); /* it could not be had a name later */
+	} else if (r != -EOPNOTSUPP && r != -EISDIR) {
+		return r;
+	}
+	return make_named(root, file, ret);
+}
+
+void fipc__object_discard(int root, struct unfinished *u)
+{
+	close(u->fd);
+	if (u->name[0])
+		unlinkat(root, u->name, 0);
+}
+
+/* Once, with a descriptor of its own; the caller may come again. */
+static int create_prepared(int root, const char *file, const struct unfinished *made, const struct making *m,
+			   struct tracker *t, struct object *ret)
+{
+	struct unfinished u = *made;
+	int r;
+	u.fd = fcntl(made->fd, F_DUPFD_CLOEXEC, 0);
+	if (u.fd < 0)
+		return -errno;
+	r = create(root, file, &u, m, t, ret);
+	return r == -EAGAIN ? -ENOENT : r; /* somebody removed the temporary file: it does not come back */
+}
+
 int fipc__object_create(int root, const char *file, const struct making *m, struct tracker *t, struct object *ret)
 {
+	const struct unfinished *made = m->kind->bare ? ((const struct bare *)m->params)->made : NULL;
 	struct unfinished u;
-	int r = make_unnamed(root, &u);
+	int r;
+	if (made)
+		return create_prepared(root, file, made, m, t, ret);
+	r = make_unnamed(root, file, &u);
 	if (r == 0)
 		r = create(root, file, &u, m, t, ret);
 	/* No unnamed files on this file system (open(2)), or no way to name one. */
 	if (r != -EOPNOTSUPP && r != -EISDIR && r != -ENOENT)
 		return r;
-	r = make_named(root, &u);
-	return r < 0 ? r : create(root, file, &u, m, t, ret);
+	r = make_named(root, file, &u);
+	if (r < 0)
+		return r;
+	r = create(root, file, &u, m, t, ret);
+	unlinkat(root, u.name, 0);
+	return r;
+}
+
+void fipc__object_unmake(int root, const char *file, struct object *o)
+{
+	if (lock_named(root, file, o) == 0 && fipc__file_lease(o->fd) == 0)
+		fipc__object_drop(root, file, o->st.st_ino);
+	give_up(o, 0);
 }
 
 /* ---- going ---- */
 
-/* The directory of the entries goes if it is empty. False: there are some. */
-static bool remove_pids(int root, const char *file)
-{
-	char pids[PIDS_SIZE_MAX];
-	fipc__name_pids(pids, file);
-	return unlinkat(root, pids, AT_REMOVEDIR) == 0 || errno == ENOENT;
-}
-
 /* The last one out takes it away; who may not unlink leaves that to its owner, or to fipcd. */
-static int take_away_if_last(int root, const char *file, const struct object *o)
+static int take_away_if_last(int root, const char *file, struct object *o)
 {
-	switch (who_is_left(root, file, o)) {
-	case SOMEBODY: /* without an entry: a forked child that has not called yet */
-		return remove_pids(root, file) ? LEFT_BEHIND : 0;
-	case NOBODY:
-		if (!fipc__file_is_named(root, file, &o->st))
-			return 0;
-		return fipc__object_drop(root, file) < 0 ? LEFT_BEHIND : 0;
-	default:
+	int r = lock_named(root, file, o);
+	if (r < 0)
+		return r == -EAGAIN ? 0 : r; /* it has been taken away meanwhile */
+	if (who_is_left(root, file, o) != NOBODY)
 		return LEFT_BEHIND;
-	}
+	return fipc__object_drop(root, file, o->st.st_ino) < 0 ? LEFT_BEHIND : 0;
 }
 
-int fipc__object_leave(int root, const char *file, const struct stat *st, bool persistent)
+int fipc__object_open_to_leave(int root, const char *file)
 {
-	struct object o = {.fd = open_file(root, file, O_RDONLY)};
+	return open_file(root, file, O_RDONLY);
+}
+
+int fipc__object_leave(int root, const char *file, int fd, const struct stat *st, bool persistent)
+{
+	struct object o = {.fd = fd};
 	int r;
 	if (o.fd == -EBUSY)
 		return -EBUSY;
 	if (o.fd < 0 && o.fd != -ENOENT)
 		return LEFT_BEHIND;
-	if (o.fd < 0 || fstat(o.fd, &o.st) < 0 || o.st.st_ino != st->st_ino) {
-		remove_pids(root, file); /* the name leads elsewhere: the last of this object takes the directory */
-		r = 0;
-	} else if (persistent) {
-		r = 0;
-	} else {
-		r = fipc__file_lock(o.fd);
-		if (r == 0)
-			r = take_away_if_last(root, file, &o);
+	if (o.fd >= 0 && !persistent && fipc__file_anybody(o.fd) != 0) {
+		fipc__object_settle(&o);
+		return LEFT_BEHIND;
 	}
-	return o.fd < 0 ? r : give_up(&o, r);
+	if (o.fd < 0) {
+		fipc__pids_remove(root, file, st->st_ino); /* the name is gone: the last of this object takes the directory */
+		return 0;
+	}
+	/* If the name leads elsewhere, the directory is that other object's now. */
+	if (persistent || fstat(o.fd, &o.st) < 0 || o.st.st_ino != st->st_ino)
+		return give_up(&o, 0);
+	r = take_away_if_last(root, file, &o);
+	return give_up(&o, r);
 }
 
 /* Under the lock, if it can be had: what cannot be opened, and may be unlinked, is nothing of ours. */
 int fipc__object_unlink(int root, const char *file)
 {
 	struct object o = {.fd = open_file(root, file, O_RDONLY)};
-	struct survey s;
 	int r;
 	if (o.fd == -EACCES || o.fd == -EINVAL)
 		return unlink_file(root, file);
@@ -382,7 +519,7 @@ int fipc__object_unlink(int root, const char *file)
 	r = fstat(o.fd, &o.st) < 0 ? -errno : lock_named(root, file, &o);
 	if (r == 0)
 		r = unlink_file(root, file);
-	if (r == 0 && fipc__entries_survey(root, file, o.st.st_ino, true, NULL, NULL, &s) == 0)
-		remove_pids(root, file);
+	if (r == 0 && remove_remains(root, file, o.st.st_ino) == 0)
+		fipc__pids_remove(root, file, o.st.st_ino);
 	return give_up(&o, r);
 }

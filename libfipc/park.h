@@ -32,6 +32,8 @@
 #include "futex.h"
 #include "robust.h"
 
+#include <linux/futex.h>
+
 #define PARK_READY UINT32_C(0x40000000)
 #define PARK_WAITERS UINT32_C(0x80000000)
 
@@ -56,12 +58,31 @@ static inline void fipc__owe_nothing(struct thread *t, bool owing)
 }
 
 /*
+ * The same for a call that is async-signal-safe, and so cannot make its thread ready: the entry of libc's list serves as it
+ * is; where libc has told the kernel of none yet, one of our own is lent to the thread meanwhile. debt->pending is NULL
+ * where nothing could be put on record: in a handler that interrupted another operation, or the making of libc's list.
+ */
+struct debt {
+	void *_Atomic *pending;
+	struct robust_list_head own;
+	bool lent;
+};
+void fipc__incur(struct debt *debt, struct thread *t, const _Atomic uint32_t *w);
+void fipc__settle(struct debt *debt);
+
+/*
  * Sleep on *w while it is `expected`, which has PARK_WAITERS; of v and v_expected (if v is not NULL), also only while *v is
  * v_expected. The word is pending. 0 woken, -EAGAIN one of them has changed, -ETIMEDOUT, -EINTR (the thread asked for it).
  * Whoever timed out, or was interrupted, was not woken.
  */
 int fipc__park(const _Atomic uint32_t *w, uint32_t expected, const _Atomic uint32_t *v, uint32_t v_expected,
 	       fipc_deadline d);
+
+/* Has a thread of this process the word on record: is it asleep on it, or about to wake somebody? */
+static inline bool fipc__park_pending(const _Atomic uint32_t *w)
+{
+	return fipc__robust_pending((const struct mutex *)((uintptr_t)w - offsetof(struct mutex, word)));
+}
 
 /* Wake n sleepers, having changed the state and seen PARK_WAITERS. The word is pending. */
 void fipc__unpark(_Atomic uint32_t *w, unsigned n);

@@ -3,6 +3,7 @@
 
 #include "attach.h"
 #include "fork.h"
+#include "meta.h"
 #include "name.h"
 #include "object.h"
 #include "root.h"
@@ -64,6 +65,13 @@ const char *fipc_reason_text(enum fipc_reason reason)
 
 /* ---- open, close ---- */
 
+static void make_trackers(int root)
+{
+	int fd = fipc__root_open_trackers(root, true, true);
+	if (fd >= 0)
+		close(fd);
+}
+
 int fipc_registry_open(fipc_registry **ret, const char *dir, unsigned flags)
 {
 	struct root_choice choice = {dir, true};
@@ -78,6 +86,8 @@ int fipc_registry_open(fipc_registry **ret, const char *dir, unsigned flags)
 	fd = fipc__root_open(&choice, (flags & FIPC_CREATE) != 0);
 	if (fd < 0)
 		return fd;
+	if (flags & FIPC_CREATE) /* before somebody else makes it, whom nobody trusts */
+		make_trackers(fd);
 	r = malloc(sizeof(*r) + strlen(choice.path) + 1);
 	if (!r) {
 		close(fd);
@@ -169,15 +179,23 @@ struct walk {
 	fipc_object_fn callback;
 	void *context;
 	struct attachments attachments;
+	unsigned metas; /* beside them, that stay */
 	unsigned char *copy; /* of the object looked at: OBJECT_OFFSET + LOOK_MAX bytes */
+	struct fipc_holder holders[FIPC_HOLDERS_MAX];
 };
 
 /* Look inside an object, without touching its memory: its file may be truncated at any moment. */
-static int look_inside(int fd, const struct object_kind *kind, const void *copy, size_t copied, struct fipc_object *o)
+static int look_inside(struct walk *w, int fd, const struct object_kind *kind, size_t copied, struct fipc_object *o)
 {
 	const size_t size = copied < LOOK_MAX ? copied : LOOK_MAX;
 	/* One of the dead may have been woken and not passed it on; who is woken for nothing sleeps again. */
-	struct look l = {copy, size, o->size, NULL, o->entries_removed > 0 && o->n_alive > 0};
+	struct look l = {
+		.copy = w->copy + OBJECT_OFFSET,
+		.copied = size,
+		.size = o->size,
+		.holders = w->holders,
+		.wake = o->entries_removed > 0 && o->n_alive > 0,
+	};
 	char *p = mmap(NULL, OBJECT_OFFSET + size, PROT_READ, MAP_SHARED, fd, 0);
 	int r;
 	if (p != MAP_FAILED)
@@ -188,8 +206,17 @@ static int look_inside(int fd, const struct object_kind *kind, const void *copy,
 	return r;
 }
 
-static int read_copy(int fd, const struct object_kind *kind, unsigned char *copy, struct fipc_object *o)
+static void note_header(const struct object_header *header, struct fipc_object *o)
 {
+	o->flags = header->flags;
+	o->creator = header->creator;
+	o->pidns = header->pidns;
+	o->created_ns = header->created_ns;
+}
+
+static int read_copy(struct walk *w, int fd, const struct object_kind *kind, struct fipc_object *o)
+{
+	unsigned char *copy = w->copy;
 	struct object_header header;
 	ssize_t n = pread(fd, copy, OBJECT_OFFSET + LOOK_MAX, 0);
 	int r;
@@ -203,18 +230,35 @@ static int read_copy(int fd, const struct object_kind *kind, unsigned char *copy
 		r = kind->check(copy + OBJECT_OFFSET, o->size);
 	if (r < 0)
 		return r;
-	o->flags = header.flags;
-	o->creator = header.creator;
-	o->pidns = header.pidns;
-	o->created_ns = header.created_ns;
-	return look_inside(fd, kind, copy + OBJECT_OFFSET, (size_t)n - OBJECT_OFFSET, o);
+	note_header(&header, o);
+	o->holders = w->holders;
+	return look_inside(w, fd, kind, (size_t)n - OBJECT_OFFSET, o);
 }
 
-static void read_object(struct walk *w, int fd, const struct stat *st, struct fipc_object *o)
+/* All that is known of it is beside it. */
+static int look_beside(const struct walk *w, const char *file, const struct object_kind *kind, const struct stat *st,
+		       struct fipc_object *o)
+{
+	const struct look l = {.st = st};
+	struct object_header header;
+	int looked, r = fipc__meta_read(w->r->root, file, st, &header);
+	o->size = (uint64_t)st->st_size;
+	looked = kind->look(&l, o);
+	if (r < 0 || looked < 0)
+		return r < 0 ? r : looked;
+	note_header(&header, o);
+	return 0;
+}
+
+static void read_object(struct walk *w, const char *file, int fd, const struct stat *st, struct fipc_object *o)
 {
 	const struct object_kind *kind = fipc__object_kind(o->type);
+	if (kind && kind->bare) {
+		o->error = look_beside(w, file, kind, st, o);
+		return;
+	}
 	o->size = st->st_size > (off_t)OBJECT_OFFSET ? (size_t)st->st_size - OBJECT_OFFSET : 0;
-	o->error = kind ? read_copy(fd, kind, w->copy, o) : -EINVAL;
+	o->error = kind ? read_copy(w, fd, kind, o) : -EINVAL;
 }
 
 static void note_owner(const struct stat *st, struct fipc_object *o)
@@ -238,6 +282,7 @@ static int read_entries(struct walk *w, const char *file, bool remove, struct fi
 	o->n_dead = s.dead;
 	o->n_unknown = s.unknown;
 	o->entries_removed += s.removed;
+	w->metas = s.metas;
 	return r;
 }
 
@@ -256,7 +301,7 @@ static enum fipc_reason first_verdict(int entries, const struct fipc_object *o)
 	if (o->n_unknown > 0)
 		return FIPC_KEEP_UNKNOWN;
 	if (o->error < 0)
-		return FIPC_KEEP_DAMAGED;
+		return o->error == -EBUSY ? FIPC_KEEP_BUSY : FIPC_KEEP_DAMAGED;
 	return o->flags & FIPC_PERSIST ? FIPC_KEEP_PERSISTENT : FIPC_TAKE_UNUSED;
 }
 
@@ -268,8 +313,9 @@ static enum fipc_reason last_verdict(struct walk *w, const char *file, int fd, c
 	int r;
 	if (fipc__file_lock(fd) < 0)
 		return FIPC_KEEP_BUSY;
-	if (!fipc__file_is_named(w->r->root, file, st))
-		return FIPC_KEEP_BUSY;
+	r = fipc__file_is_named(w->r->root, file, st);
+	if (r <= 0)
+		return r == 0 ? FIPC_KEEP_BUSY : reason_of(r);
 	verdict = first_verdict(read_entries(w, file, w->collect, o), o);
 	if (verdict != FIPC_TAKE_UNUSED)
 		return verdict;
@@ -277,7 +323,7 @@ static enum fipc_reason last_verdict(struct walk *w, const char *file, int fd, c
 	if (r < 0)
 		return r == -EAGAIN ? FIPC_KEEP_UNTRACKED : reason_of(r);
 	if (w->collect) {
-		r = fipc__object_drop(w->r->root, file);
+		r = fipc__object_drop(w->r->root, file, st->st_ino);
 		if (r < 0) {
 			o->error = r;
 			return reason_of(r);
@@ -291,7 +337,7 @@ static void judge_open(struct walk *w, const char *file, int fd, const struct st
 {
 	int entries = read_entries(w, file, w->collect, o);
 	if (S_ISREG(st->st_mode))
-		read_object(w, fd, st, o);
+		read_object(w, file, fd, st, o);
 	else
 		o->error = -EINVAL;
 	o->reason = first_verdict(entries, o);
@@ -309,7 +355,7 @@ static void judge_orphan(struct walk *w, const char *file, const struct stat *st
 	o->mode = st->st_mode & 0777;
 	o->error = -ENOENT;
 	r = read_entries(w, file, w->collect, o);
-	o->reason = r < 0 ? reason_of(r) : FIPC_TAKE_ORPHAN;
+	o->reason = r < 0 ? reason_of(r) : w->metas > 0 ? FIPC_KEEP_BUSY : FIPC_TAKE_ORPHAN;
 	for (unsigned i = 0; r == 0 && i < o->n_attachments; i++)
 		if (o->attachments[i].life != FIPC_DEAD)
 			o->reason = o->attachments[i].life == FIPC_ALIVE ? FIPC_KEEP_ATTACHED : FIPC_KEEP_UNKNOWN;
@@ -428,24 +474,34 @@ static bool name_wanted(const struct fipc_filter *f, const char *file, size_t le
 	return fnmatch(f->pattern, name, 0) == 0;
 }
 
+/*
+ * Somebody may have been killed who was making or removing an object with its header beside it: then .pids stands alone,
+ * and no inode leads to it.
+ */
+static bool perhaps_orphan(int root, const char *file, int type)
+{
+	const struct object_kind *kind = fipc__object_kind((enum fipc_type)type);
+	struct stat st;
+	return kind && kind->bare && fstatat(root, file, &st, AT_SYMLINK_NOFOLLOW) < 0;
+}
+
 /* Is this directory entry, an object's file, its .pids or a temporary file, worth a look? */
-static int consider(const struct fipc_filter *f, const struct dirent *e, struct names *ret)
+static int consider(int root, const struct fipc_filter *f, const struct dirent *e, struct names *ret)
 {
 	size_t length = strlen(e->d_name), name_length;
-	bool inodes = f && f->inodes, pids;
+	bool inodes = f && f->inodes, pids = fipc__name_is_pids(e->d_name, &length);
 	char file[NAME_MAX + 1];
 	int type;
-	if (inodes && !bsearch(&(uint64_t){e->d_ino}, f->inodes, f->n_inodes, sizeof(*f->inodes), by_inode))
+	if (inodes && !pids && !bsearch(&(uint64_t){e->d_ino}, f->inodes, f->n_inodes, sizeof(*f->inodes), by_inode))
 		return 0;
 	if (strncmp(e->d_name, UNFINISHED, strlen(UNFINISHED)) == 0)
 		return f && (f->type || f->pattern) ? 0 : add_name(ret, e->d_name, length, true);
-	pids = fipc__name_is_pids(e->d_name, &length);
-	if (pids && inodes)
-		return 0;
 	memcpy(file, e->d_name, length);
 	file[length] = '\0';
 	type = fipc__name_of_file(file, &name_length);
 	if (type < 0 || !name_wanted(f, file, name_length, (enum fipc_type)type))
+		return 0;
+	if (pids && inodes && !perhaps_orphan(root, file, type))
 		return 0;
 	return add_name(ret, file, length, false);
 }
@@ -474,7 +530,7 @@ static int list(int root, const struct fipc_filter *filter, struct names *ret)
 		return r;
 	}
 	while (r == 0 && (errno = 0, e = readdir(dir)))
-		r = consider(filter, e, ret);
+		r = consider(root, filter, e, ret);
 	if (r == 0)
 		r = -errno;
 	closedir(dir);
@@ -486,7 +542,13 @@ static int list(int root, const struct fipc_filter *filter, struct names *ret)
 int fipc_registry_walk(fipc_registry *r, unsigned flags, const struct fipc_filter *filter, fipc_object_fn callback,
 		       void *context)
 {
-	struct walk w = {r, (flags & FIPC_WALK_COLLECT) != 0, filter, callback, context, {0}, NULL};
+	struct walk w = {
+		.r = r,
+		.collect = (flags & FIPC_WALK_COLLECT) != 0,
+		.filter = filter,
+		.callback = callback,
+		.context = context,
+	};
 	struct names names = {0};
 	int error = flags & ~(unsigned)FIPC_WALK_COLLECT ? -EINVAL : list(r->root, filter, &names);
 	if (error == 0 && names.n > 0 && !(w.copy = malloc(OBJECT_OFFSET + LOOK_MAX)))
@@ -523,6 +585,12 @@ static void drop_unfinished(int trackers, const char *name)
 	fipc__objects_unlock();
 }
 
+/* Not for the moment; any other error says something of the file. */
+static bool out_of_something(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
+}
+
 static int visit_process(int trackers, const char *name, bool collect, fipc_process_fn callback, void *context)
 {
 	struct fipc_process p = {0};
@@ -533,7 +601,7 @@ static int visit_process(int trackers, const char *name, bool collect, fipc_proc
 		return 0;
 	fd = open_quietly(trackers, name);
 	if (fd < 0)
-		return 0;
+		return out_of_something(fd) ? fd : 0;
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_ino == p.tracker) {
 		p.life = fipc__tracker_life_of(fd);
 		fipc__tracker_read_text(fd, &text);
@@ -593,18 +661,26 @@ static int reclaim(fipc_registry *r, int fd, fipc_object_fn callback, void *cont
 	return error;
 }
 
+/* Its tracker, if this is one, or an error. */
+static int open_tracker(int trackers, const char *tracker, uint64_t *ret_inode)
+{
+	int32_t pid;
+	return fipc__tracker_parse_name(tracker, &pid, ret_inode) ? open_quietly(trackers, tracker) : -ENOENT;
+}
+
 int fipc_registry_reclaim(fipc_registry *r, const char *tracker, fipc_object_fn callback, void *context)
 {
 	int trackers, fd, error = 0;
 	struct stat st;
-	int32_t pid;
 	uint64_t inode;
 	trackers = fipc__root_open_trackers(r->root, true, false);
 	if (trackers < 0)
 		return trackers == -ENOENT ? 0 : trackers;
 	if (strncmp(tracker, UNFINISHED, strlen(UNFINISHED)) == 0 && !strchr(tracker, '/'))
 		drop_unfinished(trackers, tracker);
-	else if (fipc__tracker_parse_name(tracker, &pid, &inode) && (fd = open_quietly(trackers, tracker)) >= 0) {
+	else if ((fd = open_tracker(trackers, tracker, &inode)) < 0)
+		error = out_of_something(fd) ? fd : 0;
+	else {
 		if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_ino == inode &&
 		    fipc__tracker_life_of(fd) == FIPC_DEAD) {
 			error = reclaim(r, fd, callback, context);

@@ -190,6 +190,15 @@ int fipc__robust_enter(void)
 	return 0;
 }
 
+/* The tokens that it took stay its process's: to let go of its life word says that it has left, not that it died. */
+static void abandon(struct thread *t, struct mutex *m)
+{
+	if (atomic_load_explicit(&m->kind, memory_order_relaxed) == KIND_LIFE)
+		fipc__mutex_let_go_bare(m);
+	else
+		fipc__mutex_abandon(t, m);
+}
+
 /*
  * A thread ends. What it holds is released as its death would; before libc does, because musl's own walk follows the
  * links of shared memory. Then the list is libc's alone again.
@@ -200,8 +209,7 @@ static void leave(void *block)
 	if (t != fipc__self || !t->top)
 		return; /* of the parent; libc's list may lead to it */
 	while (t->top > t->stack)
-		fipc__mutex_abandon(t, (struct mutex *)((char *)*t->top + t->futex_offset -
-							offsetof(struct mutex, word)));
+		abandon(t, mutex_of_node(t, *t->top));
 	take_sentinels(t);
 	if (!left)
 		unlist_thread(t);
@@ -210,12 +218,38 @@ static void leave(void *block)
 	munmap(t, sizeof(*t));
 }
 
-bool fipc__robust_pending(const struct mutex *m)
+bool fipc__robust_pending_among(const struct mutex *first, size_t n)
 {
 	bool found = false;
 	fipc__threads_lock();
+	for (struct thread *t = threads; t && !found; t = t->next_thread) {
+		const char *node = atomic_load_explicit(t->pending, memory_order_relaxed);
+		found = node && (uintptr_t)node - (uintptr_t)node_of(t, first) < n * sizeof(*first);
+	}
+	fipc__threads_unlock();
+	return found;
+}
+
+bool fipc__robust_pending(const struct mutex *m)
+{
+	return fipc__robust_pending_among(m, 1);
+}
+
+static bool holds(struct thread *t, const void *node)
+{
+	void **top = __atomic_load_n(&t->top, __ATOMIC_RELAXED);
+	for (void **at = t->stack + 1; top && at <= top; at++)
+		if (__atomic_load_n(at, __ATOMIC_RELAXED) == node)
+			return true;
+	return false;
+}
+
+bool fipc__robust_holds(const struct mutex *m)
+{
+	bool found = holds(fipc__self, node_of(fipc__self, m)); /* it may be on its way out, and not listed any more */
+	fipc__threads_lock();
 	for (struct thread *t = threads; t && !found; t = t->next_thread)
-		found = atomic_load_explicit(t->pending, memory_order_relaxed) == node_of(t, m);
+		found = holds(t, node_of(t, m));
 	fipc__threads_unlock();
 	return found;
 }

@@ -34,15 +34,26 @@ struct sentinel { /* laid out as libc's: an imaginary mutex of TID 0, whose next
 	void *prev, *next;
 };
 
+/* What a thread remembers of an owned semaphore that it uses: see sem_owned.c. */
+struct owned_view {
+	const void *object; /* NULL: nothing */
+	uint64_t tracker, process;
+	uint32_t closings; /* the number of closings then: it is good until the next one */
+	uint32_t slots, mine, hint;
+};
+#define OWNED_VIEWS 8
+
 struct thread {
 	void **top;   /* of `stack`: the newest node held; NULL before the first use, and in a forked child */
 	void **limit; /* top stands here when no more may be held */
 	void *_Atomic *pending;
 	intptr_t futex_offset; /* from a node to its lock word, as libc told the kernel */
 	uint32_t tid, pid, pidns;
+	uint32_t spins_to_skip; /* see mutex.c */
 	struct sentinel first, last;
 	struct thread *next_thread, **back; /* all threads of the process, under fipc__threads_lock */
 	void **head;
+	struct owned_view owned[OWNED_VIEWS];
 	void *stack[1 + HELD_MAX]; /* [0] is LAST's node */
 };
 
@@ -53,10 +64,20 @@ int fipc__robust_enter(void);
 
 /* Is a thread of this process in the middle of locking or unlocking this word, or asleep on it? */
 bool fipc__robust_pending(const struct mutex *m);
+/* The same of any of n words in a row, laid out as mutexes. */
+bool fipc__robust_pending_among(const struct mutex *first, size_t n);
+
+/* Does a thread of this process hold it? */
+bool fipc__robust_holds(const struct mutex *m);
 
 static inline void *node_of(const struct thread *t, const struct mutex *m)
 {
 	return (void *)((uintptr_t)m + offsetof(struct mutex, word) - (uintptr_t)t->futex_offset);
+}
+
+static inline struct mutex *mutex_of_node(const struct thread *t, void *node)
+{
+	return (struct mutex *)((char *)node + t->futex_offset - offsetof(struct mutex, word));
 }
 
 static inline void barrier(void)
@@ -77,6 +98,17 @@ static inline void set_pending(struct thread *t, void *node)
 	store_pending(t->pending, node);
 }
 
+/* relaxed: of interest to another thread (fipc__robust_holds) only when it knows, by other means, what this one holds */
+static inline void set_top(struct thread *t, void **top)
+{
+	__atomic_store_n(&t->top, top, __ATOMIC_RELAXED);
+}
+
+static inline void set_held(void **at, void *node)
+{
+	__atomic_store_n(at, node, __ATOMIC_RELAXED);
+}
+
 /* Having acquired, with pending set. A node may be aligned to 4 only. */
 static inline void push_held(struct thread *t, void *node)
 {
@@ -84,8 +116,8 @@ static inline void push_held(struct thread *t, void *node)
 	memcpy(node, top, sizeof(void *));
 	barrier();
 	t->first.next = node;
-	top[1] = node;
-	t->top = top + 1;
+	set_held(&top[1], node);
+	set_top(t, top + 1);
 	barrier();
 }
 
@@ -94,7 +126,7 @@ static inline void pop_held(struct thread *t)
 {
 	void **top = t->top - 1;
 	t->first.next = *top;
-	t->top = top;
+	set_top(t, top);
 	barrier();
 }
 
@@ -109,7 +141,7 @@ static inline void **find_held(struct thread *t, const void *node)
 	return at == t->stack ? NULL : at;
 }
 
-/* Before releasing any of them, with pending set. */
+/* Before releasing any of them, with pending set; or after its word is no longer ours. */
 static inline void remove_held(struct thread *t, void **at)
 {
 	if (at == t->top) {
@@ -118,8 +150,8 @@ static inline void remove_held(struct thread *t, void **at)
 	}
 	memcpy(at[1], &at[-1], sizeof(void *)); /* at[1] is the next newer one: it now leads to the next older one */
 	for (; at < t->top; at++)
-		at[0] = at[1];
-	t->top--;
+		set_held(at, at[1]);
+	set_top(t, t->top - 1);
 	barrier();
 }
 

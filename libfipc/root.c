@@ -1,10 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "root.h"
 
+#include "name.h"
+
 #include <fipc/registry.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +16,7 @@
 
 #define ROOT_DEFAULT "/dev/shm/fastipc"
 #define SHARED_MODE 01777
+#define OVERFLOW_UID 65534 /* whom the kernel names for every user that has no number in this user namespace */
 
 int fipc__root_check_path(const char *path)
 {
@@ -40,6 +45,24 @@ static int open_directory(int at, const char *name, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
+/* So it is outside of any user namespace, and there 65534 is one user, as good as any. */
+static bool everybody_has_a_number(void)
+{
+	unsigned long from = 1, to = 1, count = 0;
+	FILE *f = fopen("/proc/self/uid_map", "re");
+	if (!f)
+		return false;
+	if (fscanf(f, "%lu %lu %lu", &from, &to, &count) != 3)
+		count = 0;
+	fclose(f);
+	return from == 0 && to == 0 && count == UINT32_MAX;
+}
+
+bool fipc__uid_trusted(uid_t uid)
+{
+	return uid == 0 || (uid == geteuid() && (uid != OVERFLOW_UID || everybody_has_a_number()));
+}
+
 /* The owner of a shared directory can take away what others put there, sticky or not. */
 static int trusted(int fd, bool explicitly)
 {
@@ -48,7 +71,19 @@ static int trusted(int fd, bool explicitly)
 		return 0;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	return st.st_uid == 0 || st.st_uid == geteuid() ? 0 : -EPERM;
+	return fipc__uid_trusted(st.st_uid) ? 0 : -EPERM;
+}
+
+int fipc__root_trust(const struct root_choice *choice)
+{
+	struct stat st;
+	if (choice->explicitly)
+		return 0;
+	if (lstat(choice->path, &st) < 0)
+		return -errno;
+	if (!S_ISDIR(st.st_mode)) /* anybody can put a symbolic link into /dev/shm */
+		return -ENOTDIR;
+	return fipc__uid_trusted(st.st_uid) ? 0 : -EPERM;
 }
 
 static int mend_mode(int fd, mode_t mode)

@@ -6,8 +6,6 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#define ROOT_LONGEST 1000
-
 struct root_choice {
 	const char *path;
 	bool explicitly; /* somebody named it: then whoever owns it is trusted */
@@ -18,6 +16,12 @@ int fipc__root_choose(struct root_choice *ret);
 
 /* Is the path one that can be used? 0, -EINVAL, -ENAMETOOLONG. */
 int fipc__root_check_path(const char *path);
+
+/* Root, or this user; not the overflow uid where that may be anybody. */
+bool fipc__uid_trusted(uid_t uid);
+
+/* Is it ours, or named by somebody? 0, -ENOENT, -ENOTDIR, -EPERM. Nothing is asked of one that was named. */
+int fipc__root_trust(const struct root_choice *choice);
 
 /* Open it, or make it. A descriptor to be closed, or a negative errno. */
 int fipc__root_open(const struct root_choice *choice, bool create);

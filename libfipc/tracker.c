@@ -3,6 +3,7 @@
 
 #include "fork.h"
 #include "name.h"
+#include "room.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -56,9 +57,9 @@ static int lock_and_map(int fd, struct tracker_page **ret)
 	int r;
 	if (fcntl(fd, F_OFD_SETLK, &lock) < 0)
 		return -errno;
-	r = posix_fallocate(fd, 0, sizeof(**ret));
-	if (r != 0)
-		return -r;
+	r = fipc__make_room(fd, 0, sizeof(**ret));
+	if (r < 0)
+		return r;
 	p = mmap(NULL, sizeof(**ret), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		return -errno;
@@ -78,6 +79,7 @@ static int give_name(int fd, int trackers, const char *unfinished, struct tracke
 		return -errno;
 	t->inode = st.st_ino;
 	t->uid = st.st_uid;
+	t->pid = (uint32_t)getpid();
 	snprintf(t->name, sizeof(t->name), "%d-%" PRIu64, (int)getpid(), t->inode);
 	return renameat(trackers, unfinished, trackers, t->name) < 0 ? -errno : 0;
 }
@@ -85,9 +87,9 @@ static int give_name(int fd, int trackers, const char *unfinished, struct tracke
 static int make(int trackers, struct tracker *ret)
 {
 	struct tracker t = {0};
-	char unfinished[64];
+	char unfinished[PATH_SIZE_MAX];
 	int fd, r;
-	fipc__name_unfinished(unfinished);
+	fipc__name_unfinished(unfinished, NULL);
 	fd = openat(trackers, unfinished, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return -errno;
@@ -121,7 +123,7 @@ int fipc__tracker_make(int trackers, struct tracker *ret)
 /* Only this process writes, under its objects lock; read when it is dead. relaxed: the kernel orders death and reading. */
 static _Atomic uint64_t *find_hint(struct tracker *t, uint64_t value)
 {
-	for (size_t i = 0; i < TRACKER_HINTS; i++)
+	for (unsigned i = 0; i < t->used; i++)
 		if (atomic_load_explicit(&t->page->hints[i], memory_order_relaxed) == value)
 			return &t->page->hints[i];
 	return NULL;
@@ -129,9 +131,19 @@ static _Atomic uint64_t *find_hint(struct tracker *t, uint64_t value)
 
 void fipc__tracker_hint(struct tracker *t, uint64_t object)
 {
-	_Atomic uint64_t *slot = find_hint(t, object) ? NULL : find_hint(t, 0);
+	_Atomic uint64_t *slot;
+	if (find_hint(t, object))
+		return;
+	slot = find_hint(t, 0);
+	if (!slot && t->used < TRACKER_HINTS)
+		slot = &t->page->hints[t->used++];
 	if (slot)
 		atomic_store_explicit(slot, object, memory_order_relaxed);
+}
+
+bool fipc__tracker_crowded(const struct tracker *t)
+{
+	return t->used > TRACKER_HINTS / 2;
 }
 
 void fipc__tracker_unhint(struct tracker *t, uint64_t object)

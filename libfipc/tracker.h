@@ -23,6 +23,8 @@ struct tracker {
 	struct tracker_page *page; /* NULL: none, or the parent's */
 	uint64_t inode;
 	uint32_t uid; /* whose it is: who has changed his user since cannot link it (fs.protected_hardlinks) */
+	uint32_t pid;
+	unsigned used; /* hints: those behind are free */
 	char name[48];
 };
 
@@ -31,6 +33,9 @@ int fipc__tracker_make(int trackers, struct tracker *ret);
 
 void fipc__tracker_hint(struct tracker *t, uint64_t object);
 void fipc__tracker_unhint(struct tracker *t, uint64_t object);
+
+/* Are so many hints in use that one should not be left behind only to be on the safe side? */
+bool fipc__tracker_crowded(const struct tracker *t);
 
 /* Is the process of this tracker (or entry) alive? -ENOENT: the file is gone. Fills st unless UNKNOWN. */
 int fipc__tracker_life(int at, const char *path, struct stat *st);

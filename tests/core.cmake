@@ -1,11 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 # The library: its contract, what becomes of it when processes are killed, and its speed.
 
-foreach(name deadline word mutex mutex_death mutex_attach revoke named named_hostile registry)
+foreach(name deadline word cond event wait_any mutex mutex_death mutex_attach revoke named named_hostile named_odd hostile registry sem sem_death shm)
 	fipc_test(${name} test_${name}.c support.c)
 endforeach()
 fipc_test(named_users test_named_users.c support.c ROOT)
+fipc_test(two_users test_two_users.c support.c ROOT)
+fipc_test(namespaces test_namespaces.c support.c)
 fipc_test(named_neighbours test_named_neighbours.c support.c)
+fipc_test(sem_owned test_sem_owned.c support.c LABELS nomemcheck) # valgrind knows no futex_waitv
+fipc_test(rwlock test_rwlock.c support.c LABELS nomemcheck) # the same
 fipc_test(lookers test_lookers.c support.c LABELS nomemcheck)
 fipc_test(thread_end test_thread_end.c support.c LABELS nomemcheck)
 fipc_test(two_copies test_two_copies.c support.c STATIC DEPENDS fipc LABELS nomemcheck LIBRARIES ${CMAKE_DL_LIBS})
@@ -13,19 +17,35 @@ target_compile_definitions(test_two_copies PRIVATE FIPC_SHARED_PATH="$<TARGET_FI
 
 # Killed at every instruction or system call. Linked statically and bound at load time: the instructions of the dynamic
 # linker are not the subject.
-foreach(name mutex name)
+foreach(name cond event wait_any mutex name sem sem_owned rwlock)
 	fipc_test(sweep_${name} sweep/${name}.c sweep/step.c support.c STATIC
 		TIMEOUT 300 LABELS sweep nomemcheck nosanitize)
 	target_link_options(test_sweep_${name} PRIVATE -Wl,-z,now)
 endforeach()
+# The examples of docs/ run, too.
+add_executable(io_uring_wait ${PROJECT_SOURCE_DIR}/docs/examples/io_uring_wait.c)
+target_link_libraries(io_uring_wait PRIVATE ${FIPC_LIBRARY})
+fipc_register(test_io_uring_wait "" "" "" "nomemcheck" $<TARGET_FILE:io_uring_wait>)
+
 fipc_test(lost_wakeup sweep/lost_wakeup.c support.c TIMEOUT 120 LABELS nomemcheck)
+
+# Every call that can fail does: those that fault.c stands in for.
+fipc_test(faults test_faults.c fault.c support.c STATIC)
+set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS fault.c)
+file(STRINGS fault.c wraps REGEX "^WRAP\\(")
+list(TRANSFORM wraps REPLACE "^WRAP\\([^,]*, ([a-z0-9_]+).*" "-Wl,--wrap=\\1")
+target_link_options(test_faults PRIVATE ${wraps})
 
 # Killed by chance: a few seconds here, as long as one likes by `make soak`.
 fipc_test(soak sweep/soak.c support.c LABELS nomemcheck)
 fipc_test(race sweep/race.c support.c LABELS nomemcheck)
+fipc_test(soak_all sweep/soak_all.c support.c TIMEOUT 120 LABELS nomemcheck)
+fipc_test(soak_sem_owned sweep/soak_sem_owned.c support.c LABELS nomemcheck)
 add_custom_target(soak
 	COMMAND test_soak 60
 	COMMAND test_race 60
+	COMMAND test_soak_all 300
+	COMMAND test_soak_sem_owned 60
 	USES_TERMINAL)
 
 add_subdirectory(bench)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The operator's tool, against processes that hold real locks; directly, and through fipcd. */
-#include "support.h"
+#include "fipcctl_support.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -9,11 +9,9 @@
 #include <jansson.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -22,127 +20,9 @@
 
 #include <cmocka.h>
 
-enum { DONE = 0, FAILED = 1, USAGE = 2, WORDS_MAX = 12, OTHER_UID = 54321 };
-
-/* ---- running the tool ---- */
-
-static struct {
-	int status;
-	char out[1 << 16], err[1 << 12];
-} told; /* by the last fipcctl() */
-
-struct order {
-	char *words[WORDS_MAX + 2];
-	int out, err;
-};
-
-static void be_fipcctl(void *argument)
-{
-	const struct order *order = argument;
-
-	dup2(order->out, STDOUT_FILENO);
-	dup2(order->err, STDERR_FILENO);
-	execv(FIPCCTL_PATH, order->words);
-	_exit(127);
-}
-
-static void read_back(int fd, char *text, size_t size)
-{
-	ssize_t n = pread(fd, text, size - 1, 0);
-
-	text[n > 0 ? n : 0] = '\0';
-	close(fd);
-}
-
-static void run(const char *line, va_list words)
-{
-	struct order order = {.words = {(char *)"fipcctl"}};
-	char copy[400], *rest = NULL;
-	int n = 1;
-
-	snprintf(copy, sizeof(copy), "%s", line);
-	for (char *word = strtok_r(copy, " ", &rest); word && n <= WORDS_MAX; word = strtok_r(NULL, " ", &rest))
-		order.words[n++] = *word == '%' ? va_arg(words, char *) : word;
-	order.out = memfd_create("out", MFD_CLOEXEC);
-	order.err = memfd_create("err", MFD_CLOEXEC);
-	told.status = in_child(be_fipcctl, &order);
-	read_back(order.out, told.out, sizeof(told.out));
-	read_back(order.err, told.err, sizeof(told.err));
-}
-
-/* Run it with the words of a line; those that begin with % are taken from the arguments. It must end with `status`. */
-static void fipcctl(int status, const char *line, ...)
-{
-	va_list words;
-
-	va_start(words, line);
-	run(line, words);
-	va_end(words);
-	if (told.status == status)
-		return;
-	fprintf(stderr, "fipcctl %s: %d\n%s%s", line, told.status, told.out, told.err);
-	must_be(told.status, status);
-}
-
-static int lines(const char *text)
-{
-	int n = 0;
-
-	for (; *text; text++)
-		n += *text == '\n';
-	return n;
-}
-
-static void must_say(const char *text, const char *wanted)
-{
-	if (strstr(text, wanted))
-		return;
-	fprintf(stderr, "wanted: %s\ngot: %s\n", wanted, text);
-	must(!"in the output");
-}
-
-/* Make one blank of many, and none at a line's end: widths depend on how long a pid is. */
-static void squeeze(char *text)
-{
-	char *to = text;
-
-	for (const char *from = text; *from; from++) {
-		if (*from == ' ' && (to == text || to[-1] == ' ' || to[-1] == '\n'))
-			continue;
-		if (*from == '\n' && to > text && to[-1] == ' ')
-			to--;
-		*to++ = *from;
-	}
-	*to = '\0';
-}
-
-static void must_print_exactly(const char *wanted)
-{
-	if (!strcmp(told.out, wanted))
-		return;
-	fprintf(stderr, "wanted:\n%s\ngot:\n%s\nand: %s\n", wanted, told.out, told.err);
-	must(!"the same output");
-}
-
-static void must_print(const char *wanted)
-{
-	squeeze(told.out);
-	must_print_exactly(wanted);
-}
+enum { OTHER_UID = 54321 };
 
 /* ---- a process that has locks ---- */
-
-/* The tracking directory of one test. */
-static const char *names(void)
-{
-	static const char *path;
-
-	if (path)
-		return path;
-	path = fresh_dir();
-	must_be(setenv("FIPC_SOCKET", "/nonexistent/socket", 1), 0); /* whatever runs on this machine */
-	return path;
-}
 
 struct holder {
 	struct gate ready, go;
@@ -187,7 +67,7 @@ static const struct {
 	{"list --json=yes", "--json takes no argument"},
 	{"list --dry-run", "list takes no --dry-run"},
 	{"show held -o NAME", "show takes no --output"},
-	{"list -o NAME,SIZE", "no column 'SIZE'; there are NAME TYPE STATE"},
+	{"list -o NAME,WEIGHT", "no column 'WEIGHT'; there are NAME TYPE STATE"},
 	{"ps -o NAME", "no column 'NAME'; there are PID LIFE"},
 	{"list -o ,", "--output names no column"},
 	{"list --type mutant", "no type 'mutant'; there are mutex"},
@@ -274,10 +154,10 @@ IN_CHILD(list_shows_what_is_there)
 	fipcctl(DONE, "list");
 	squeeze(told.out);
 	snprintf(wanted, sizeof(wanted),
-		 "NAME TYPE STATE OWNER WAITERS ATTACHED DEAD MODE UID\n"
-		 "held mutex held %d 0 1 0 0600 %u\n"
-		 "idle mutex free - 0 1 0 0640 %u\n"
-		 "kept mutex free - 0 1 0 0600 %u\n",
+		 "NAME TYPE STATE DETAIL OWNER WAITERS ATTACHED DEAD UID\n"
+		 "held mutex held - %d 0 1 0 %u\n"
+		 "idle mutex free - - 0 1 0 %u\n"
+		 "kept mutex free - - 0 1 0 %u\n",
 		 holder.pid, getuid(), getuid(), getuid());
 	must_print(wanted);
 	must_be(*told.err, '\0');
@@ -295,7 +175,7 @@ IN_CHILD(columns_are_chosen_and_aligned)
 	must_print("held 1\nidle 0\nkept 0\n");
 	fipcctl(DONE, "list -o +DEATHS --no-headings idle");
 	squeeze(told.out);
-	must(fnmatch("idle mutex free - 0 1 0 0640 * 0\n", told.out, 0) == 0);
+	must(fnmatch("idle mutex free - - 0 1 0 * 0\n", told.out, 0) == 0);
 }
 
 IN_CHILD(list_filters)
@@ -362,17 +242,6 @@ IN_CHILD(show_asks_when_it_cannot_tell)
 }
 
 /* ---- JSON ---- */
-
-static json_t *answer(const char *key)
-{
-	json_t *root = json_loads(told.out, JSON_REJECT_DUPLICATES, NULL);
-	json_t *value = json_incref(json_object_get(root, key));
-
-	must(value != NULL);
-	must_be(json_object_size(root), 1);
-	json_decref(root);
-	return value;
-}
 
 IN_CHILD(json_is_typed)
 {
@@ -540,12 +409,10 @@ IN_CHILD(objects_of_another_user_stay_closed)
 
 static void write_to_full(void *argument)
 {
-	struct order order = {.words = {(char *)"fipcctl", (char *)"list"}};
+	char *words[] = {(char *)"fipcctl", (char *)"list", NULL};
 
 	(void)argument;
-	order.out = open("/dev/full", O_WRONLY | O_CLOEXEC);
-	order.err = open("/dev/null", O_WRONLY | O_CLOEXEC);
-	be_fipcctl(&order);
+	fipcctl_exec(words, open("/dev/full", O_WRONLY | O_CLOEXEC), open("/dev/null", O_WRONLY | O_CLOEXEC));
 }
 
 IN_CHILD(lost_output_is_a_failure)
@@ -555,65 +422,6 @@ IN_CHILD(lost_output_is_a_failure)
 }
 
 /* ---- through fipcd ---- */
-
-struct service {
-	char socket[100];
-	int listener; /* of a service that is not fipcd */
-	const char *reply;
-	pid_t pid;
-};
-
-static void be_fipcd(void *argument)
-{
-	const struct service *s = argument;
-
-	execl(FIPCD_PATH, FIPCD_PATH, "--socket", s->socket, "--dir", getenv("FIPC_DIR"), (char *)NULL);
-	_exit(127);
-}
-
-static int answers(const struct service *s)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), r;
-
-	strcpy(address.sun_path, s->socket);
-	r = connect(fd, (struct sockaddr *)&address, sizeof(address));
-	close(fd);
-	return r == 0;
-}
-
-static void name_socket(struct service *s)
-{
-	snprintf(s->socket, sizeof(s->socket), "%s.sock", names());
-}
-
-static void service_start(struct service *s)
-{
-	name_socket(s);
-	s->pid = start(be_fipcd, s);
-	await(answers(s));
-}
-
-static void service_stop(struct service *s)
-{
-	murder(s->pid);
-	unlink(s->socket);
-}
-
-static void same_through(const struct service *s, const char *line)
-{
-	char *direct, command[200];
-
-	fipcctl(DONE, line);
-	must_be(*told.err, '\0');
-	direct = strdup(told.out);
-	must(*direct);
-	snprintf(command, sizeof(command), "%s --socket %%", line);
-	fipcctl(DONE, command, s->socket);
-	must_be(*told.err, '\0');
-	must_print_exactly(direct);
-	free(direct);
-}
 
 IN_CHILD(fipcd_gives_the_same_data)
 {
@@ -690,7 +498,7 @@ static void impostor_start(struct service *s, const char *reply)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-	name_socket(s);
+	service_name(s);
 	strcpy(address.sun_path, s->socket);
 	s->listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	must_be(bind(s->listener, (struct sockaddr *)&address, sizeof(address)), 0);

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 # fipcctl, and the demo.
 pkg_check_modules(JANSSON REQUIRED IMPORTED_TARGET jansson)
-fipc_test(fipcctl test_fipcctl.c support.c LIBRARIES PkgConfig::JANSSON TIMEOUT 120)
+fipc_test(fipcctl test_fipcctl.c fipcctl_support.c support.c LIBRARIES PkgConfig::JANSSON TIMEOUT 120)
+fipc_test(types test_types.c fipcctl_support.c support.c LIBRARIES PkgConfig::JANSSON TIMEOUT 120)
 
 # The demo is built with the programs. It measures microseconds, so valgrind would make it tell tales.
 add_test(NAME demo COMMAND fipc-demo)

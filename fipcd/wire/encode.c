@@ -2,6 +2,7 @@
 #include "encode.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* A Varlink integer is an int64. */
@@ -28,6 +29,11 @@ static json_t *path(const char *s)
 	return string ? string : text(s, strlen(s));
 }
 
+static json_t *unless_zero(uint64_t n)
+{
+	return n ? json_integer(integer(n)) : NULL;
+}
+
 static const char *mutex_state_name(uint32_t state)
 {
 	switch (state) {
@@ -45,15 +51,107 @@ static const char *mutex_state_name(uint32_t state)
 	return "unknown";
 }
 
-static json_t *mutex(const struct fipc_mutex_info *m)
+static json_t *mutex(const struct fipc_object *o)
 {
-	json_t *owner_pid = m->owner_pid ? json_integer(m->owner_pid) : NULL;
-	json_t *owner_tid = m->owner_tid ? json_integer(m->owner_tid) : NULL;
-	json_t *acquired = m->acquired_ns ? json_integer(integer(m->acquired_ns)) : NULL;
+	const struct fipc_mutex_info *m = &o->mutex;
 	return json_pack("{s:s, s:o*, s:o*, s:I, s:I, s:I, s:I, s:o*}", "state", mutex_state_name(m->state),
-			 "owner_pid", owner_pid, "owner_tid", owner_tid, "waiters", (json_int_t)m->waiters,
-			 "owner_deaths", (json_int_t)m->owner_deaths, "contended", (json_int_t)m->contended,
-			 "acquisitions", (json_int_t)m->acquisitions, "acquired_nsec", acquired);
+			 "owner_pid", unless_zero(m->owner_pid), "owner_tid", unless_zero(m->owner_tid), "waiters",
+			 (json_int_t)m->waiters, "owner_deaths", (json_int_t)m->owner_deaths, "contended",
+			 (json_int_t)m->contended, "acquisitions", (json_int_t)m->acquisitions, "acquired_nsec",
+			 unless_zero(m->acquired_ns));
+}
+
+static json_t *holders(const struct fipc_object *o)
+{
+	json_t *array = json_array();
+	for (unsigned i = 0; array && i < o->n_holders && i < FIPC_HOLDERS_MAX; i++) {
+		const struct fipc_holder *h = &o->holders[i];
+		if (json_array_append_new(array, json_pack("{s:o*, s:o*, s:I}", "pid", unless_zero(h->pid), "tid",
+							   unless_zero(h->tid), "count", (json_int_t)h->count)) < 0) {
+			json_decref(array);
+			array = NULL;
+		}
+	}
+	return array;
+}
+
+static json_t *sem(const struct fipc_object *o)
+{
+	const struct fipc_sem_info *s = &o->sem;
+	bool owned = (o->flags & FIPC_OWNED) != 0;
+	return json_pack("{s:s, s:I, s:I, s:o*, s:o*, s:o*, s:o*}", "state", s->value ? "available" : "exhausted",
+			 "tokens", (json_int_t)s->value, "waiters", (json_int_t)s->waiters, "last_pid",
+			 unless_zero(s->last_pid), "acquired_nsec", unless_zero(s->acquired_ns), "n_holders",
+			 owned ? json_integer((json_int_t)o->n_holders) : NULL, "holders", owned ? holders(o) : NULL);
+}
+
+static json_t *event(const struct fipc_object *o)
+{
+	return json_pack("{s:s, s:I, s:I}", "state", o->event.set ? "set" : "clear", "waiters",
+			 (json_int_t)o->event.waiters, "sets", (json_int_t)o->event.sets);
+}
+
+static json_t *cond(const struct fipc_object *o)
+{
+	return json_pack("{s:s, s:I, s:I}", "state", o->cond.waiters ? "awaited" : "idle", "waiters",
+			 (json_int_t)o->cond.waiters, "signals", (json_int_t)o->cond.signals);
+}
+
+static const char *rwlock_state_name(uint32_t state)
+{
+	switch (state) {
+	case FIPC_RWLOCK_FREE:
+		return "free";
+	case FIPC_RWLOCK_READ:
+		return "read";
+	case FIPC_RWLOCK_WRITTEN:
+		return "written";
+	case FIPC_RWLOCK_DIED:
+		return "owner-died";
+	case FIPC_RWLOCK_RECOVERING:
+		return "recovering";
+	case FIPC_RWLOCK_NOT_RECOVERABLE:
+		return "not-recoverable";
+	}
+	return "unknown";
+}
+
+static json_t *rwlock(const struct fipc_object *o)
+{
+	const struct fipc_rwlock_info *l = &o->rwlock;
+	return json_pack("{s:s, s:I, s:I, s:o*, s:o*, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "state",
+			 rwlock_state_name(l->state), "readers", (json_int_t)l->readers, "max_readers",
+			 (json_int_t)l->max_readers, "owner_pid", unless_zero(l->writer_pid), "owner_tid",
+			 unless_zero(l->writer_tid), "waiters", (json_int_t)l->waiters, "owner_deaths",
+			 (json_int_t)l->owner_deaths, "reader_deaths", (json_int_t)l->reader_deaths, "contended",
+			 (json_int_t)l->contended, "reads", (json_int_t)l->reads, "writes", (json_int_t)l->writes,
+			 "holders", holders(o));
+}
+
+static json_t *shm(const struct fipc_object *o)
+{
+	return json_pack("{s:s, s:I, s:I}", "state", o->shm.bytes ? "filled" : "empty", "bytes", integer(o->shm.bytes),
+			 "allocated", integer(o->shm.allocated));
+}
+
+static json_t *mq(const struct fipc_object *o)
+{
+	const struct fipc_mq_info *q = &o->mq;
+	const char *state = q->messages == 0 ? "empty" : q->messages < q->max_messages ? "queued" : "full";
+	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o*, s:I, s:I}", "state", state, "messages",
+			 (json_int_t)q->messages, "max_messages", (json_int_t)q->max_messages, "max_message_size",
+			 (json_int_t)q->max_message_size, "waiters", (json_int_t)q->receivers + q->senders, "receivers",
+			 (json_int_t)q->receivers, "senders", (json_int_t)q->senders, "notify_pid",
+			 unless_zero(q->notify_pid), "sent", integer(q->sent), "received", integer(q->received));
+}
+
+static json_t *state(const struct fipc_object *o)
+{
+	static json_t *(*const encoders[])(const struct fipc_object *) = {
+		[FIPC_TYPE_MUTEX] = mutex,   [FIPC_TYPE_SEM] = sem, [FIPC_TYPE_EVENT] = event, [FIPC_TYPE_COND] = cond,
+		[FIPC_TYPE_RWLOCK] = rwlock, [FIPC_TYPE_SHM] = shm, [FIPC_TYPE_MQ] = mq,
+	};
+	return (size_t)o->type < sizeof(encoders) / sizeof(*encoders) && encoders[o->type] ? encoders[o->type](o) : NULL;
 }
 
 static json_t *attachment(const struct fipc_attachment *a)
@@ -94,11 +192,11 @@ static json_t *outside(const struct fipc_object *object, const char *dir)
 
 static json_t *inside(const struct fipc_object *object)
 {
-	json_t *state = object->type == FIPC_TYPE_MUTEX ? mutex(&object->mutex) : NULL;
-	return json_pack("{s:{s:b, s:b}, s:i, s:I, s:I, s:o*}", "flags", "persistent",
+	return json_pack("{s:{s:b, s:b, s:b, s:b}, s:i, s:I, s:I, s:I, s:o*}", "flags", "persistent",
 			 (object->flags & FIPC_PERSIST) != 0, "timestamps", (object->flags & FIPC_TIMESTAMPS) != 0,
+			 "autoreset", (object->flags & FIPC_AUTORESET) != 0, "owned", (object->flags & FIPC_OWNED) != 0,
 			 "creator_pid", (int)object->creator, "pidns", integer(object->pidns), "created_usec",
-			 (json_int_t)(object->created_ns / 1000), "state", state);
+			 (json_int_t)(object->created_ns / 1000), "size", integer(object->size), "state", state(object));
 }
 
 static json_t *users(const struct fipc_object *object)

@@ -14,8 +14,8 @@
  * /dev/shm/fastipc. A directory that belongs neither to root nor to the caller is refused with -EPERM unless one of
  * the variables names it.
  *
- * Threads and signals. Every call is thread-safe, and none is a cancellation point. Only the calls of <fipc/word.h> are
- * async-signal-safe.
+ * Threads and signals. Every call is thread-safe, and none is a cancellation point. Async-signal-safe are the calls of
+ * <fipc/word.h>, fipc_event_set(), and fipc_sem_post() of a semaphore that is not FIPC_OWNED; no others.
  */
 #ifndef FIPC_BASE_H
 #define FIPC_BASE_H

@@ -6,6 +6,19 @@
  *
  * Who owns it: a thread. Not recursive. Uncontended it makes no system call.
  *
+ *	struct pair { fipc_mutex lock; uint32_t half, whole; };   // lock protects: whole == 2 * half
+ *
+ *	int r = fipc_mutex_lock_until(&p->lock, fipc_after_ms(100));
+ *	if (r < 0)
+ *		return r;                              // not held: -ETIMEDOUT, ...
+ *	if (r == FIPC_OWNER_DIED) {                    // held, and the previous owner died inside
+ *		p->whole = 2 * p->half;                // mend what it left half done,
+ *		r = fipc_mutex_consistent(&p->lock);   // and say so: else nobody gets the lock again
+ *	}
+ *	p->half++;
+ *	p->whole += 2;
+ *	r = fipc_mutex_unlock(&p->lock);
+ *
  * After FIPC_OWNER_DIED the caller holds the mutex and the data may be half changed: mend them, then call
  * fipc_mutex_consistent(). Unlocking without it says that they cannot be mended, and from then on every lock fails with
  * -ENOTRECOVERABLE until the mutex is made anew (init, or open with FIPC_REPLACE).

@@ -13,7 +13,13 @@
 #define FIPC_REGISTRY_H
 
 #include <fipc/base.h>
+#include <fipc/cond.h>
+#include <fipc/event.h>
+#include <fipc/mq.h>
 #include <fipc/mutex.h>
+#include <fipc/rwlock.h>
+#include <fipc/sem.h>
+#include <fipc/shm.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -60,6 +66,12 @@ struct fipc_attachment {
 	uint64_t tracker; /* inode of its tracker file: with it two processes of one PID are told apart */
 };
 
+struct fipc_holder { /* as the object says; of a dead one too, until somebody has come by */
+	uint32_t pid, tid; /* 0: it does not say */
+	uint32_t count;    /* tokens; 1 of a reader */
+};
+#define FIPC_HOLDERS_MAX 128
+
 struct fipc_object {
 	const char *name; /* without the type; of an unfinished one, its file name */
 	enum fipc_type type; /* 0 for an unfinished one */
@@ -72,8 +84,16 @@ struct fipc_object {
 	int64_t created_ns;      /* CLOCK_REALTIME */
 	uint64_t size;           /* bytes of the primitive, in shared memory */
 	union {                  /* by type */
+		struct fipc_mq_info mq;
 		struct fipc_mutex_info mutex;
+		struct fipc_cond_info cond;
+		struct fipc_event_info event;
+		struct fipc_rwlock_info rwlock;
+		struct fipc_sem_info sem;
+		struct fipc_shm_info shm;
 	};
+	unsigned n_holders;      /* of an owned semaphore or a rwlock: who holds it */
+	const struct fipc_holder *holders; /* the first FIPC_HOLDERS_MAX of them */
 	unsigned n_attachments, n_alive, n_dead, n_unknown; /* the last three: of the current object */
 	const struct fipc_attachment *attachments;
 	enum fipc_reason reason;

@@ -1,7 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# run.sh: check the model of the lock word's protocol (word.pml) by spin, exhaustively: it holds, and each variant that
-# is known to be bad fails, by what it is expected to break. One line each: name, states, result, seconds.
+# run.sh: check the models of the lock word's protocol (word.pml) and of the semaphore's (sem.pml) by spin, exhaustively:
+# each holds, and each variant that is known to be bad fails, by what it is expected to break. One line each: name, states,
+# result, seconds.
 set -u
 cd "$(dirname "$0")" || exit 1
 
@@ -12,7 +13,8 @@ for tool in spin cc; do
 	fi
 done
 
-model=$PWD/word.pml
+models=$PWD
+model=$models/word.pml
 work=$(mktemp -d) || exit 1
 trap 'rm -rf "$work"' EXIT
 trap 'exit 130' INT TERM
@@ -107,5 +109,33 @@ bad WAKE_UNKEPT 0 1 stranded "revoke keeps nothing pending" -DREVOKES=1 -DCALLS=
 bad STATE_TRUSTED none 0 stranded "revoke trusts the state word" -DREVOKES=1 -DCALLS=1
 bad STATE_STORED none 0 "not gone" "consistent does not compare" -DREVOKES=1 -DCALLS=1
 bad DEATH_DROPPED 0 1 untold "a late attach drops OWNER_DIED" -DATTACH=1 -DCALLS=1
+
+model=$models/sem.pml
+optimise=-O1
+expect holds "semaphore: 2 waiters, post of 2, 2 killed" -DPOSTERS=1 -DKILLS=2
+expect holds "the same, time-outs" -DPOSTERS=1 -DKILLS=1 -DTIMED=1
+expect holds "the same twice, post of 3" -DPOSTERS=1 -DKILLS=1 -DCALLS=2 -DPOSTS=3
+expect holds "2 waiters, 2 posts of 2" -DKILLS=0
+optimise=-O0
+bad FLAG_BESIDE none 0 stranded "WAITERS beside what the kernel compares" -DPOSTERS=1
+bad NO_BATON 0 1 stranded "who was woken does not wake on" -DPOSTERS=1
+bad NOT_PENDING 0 1 stranded "nothing pending during the sleep" -DPOSTERS=1 -DPOSTS=1
+bad UNKEPT 0 1 stranded "post keeps nothing pending" -DPOSTERS=1
+bad CLEAR_ONLY none 0 stranded "WAITERS cleared without waking all"
+
+model=$models/rwlock.pml
+optimise=-O1
+expect holds "rwlock: 2 readers, 1 writer, 2 killed" -DKILLS=2
+expect holds "one slot: 2 readers twice, 1 writer twice, 1 killed" -DTURNS=2 -DSLOTS=1
+expect holds "one slot: 2 readers, 2 writers, 2 killed" -DWRITERS=2 -DSLOTS=1 -DKILLS=2
+expect holds "1 reader, 2 writers, 3 killed" -DREADERS=1 -DWRITERS=2 -DKILLS=3
+optimise=-O0
+bad WAITERS_DROPPED 0 1 stranded "who takes a slot drops WAITERS"
+bad GATE_BEFORE none 0 "two inside" "the gate looked at before the slot only"
+bad WRITING_EARLY 0 1 untold "WRITING said before the readers left" -DREADERS=1 -DWRITERS=2
+bad CLEAN_LATE none 0 untold "the gate let go of before CLEAN"
+bad STATE_UNSEEN 0 1 untold "a reader overlooks the state"
+bad UNPENDED 0 1 stranded "a slot not pending until the wake"
+bad SLOT_MISSED none 0 "two inside" "a writer overlooks a slot"
 
 exit $failed

@@ -11,7 +11,8 @@
  *	FUTEX_WAIT compares and sleeps, and FUTEX_WAKE_OP clears and wakes, in one step: the kernel holds the queue's
  *	lock. Only another thread's atomic instruction could fall between, and it does the same before or after.
  *	Whom FUTEX_WAKE wakes is left open: any sleeper. A sleeper that is killed was woken before, or is not any more.
- *	Spinning before the sleep is left out: it only loads the word again, as a thread does that came later.
+ *	Spinning is left out: it only loads the word again; before WAITERS is set as a thread does that came later,
+ *	after that as one whose FUTEX_WAIT finds another word.
  *	A compare_exchange_weak that fails for no reason is left out: it tries again.
  *	Memory is sequentially consistent here. The protocol is on one word, whose changes have one order on every
  *	machine; what is written under the lock is handed on by the pairs of acquire and release named in mutex.c.

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * Waiting for a queue to have messages, or to have none, without wanting one.
+ *
+ * Who waits for messages sleeps on the receivers' bed, as one of a crowd (mq_side.c), and sets `any`: then a sender wakes all
+ * there. A sender that is killed before it wakes is stood in for by the kernel, which wakes one: so who watches, and is
+ * woken, wakes the others.
+ *
+ * Who waits for the queue to be empty sleeps on `emptied`, with the receivers' count compared. A receiver that has taken the
+ * last message wakes all there. Killed between its commit and that: who sleeps there hears of it when the queue is emptied
+ * the next time. Until then a descriptor says "readable" of an empty queue; a receive of its own process puts that right.
+ */
+#include "mq.h"
+
+#include <errno.h>
+
+uint32_t fipc__mq_count(const fipc_mq *q, uint32_t *ret_sent)
+{
+	uint32_t received = done(q, RECEIVERS); /* first: if there are none, then there were none at the second look */
+	uint32_t sent = done(q, SENDERS);
+	int32_t n = ahead(sent, received);
+	if (ret_sent)
+		*ret_sent = sent;
+	return n < 0 ? 0 : (uint32_t)n < q->max_messages ? (uint32_t)n : q->max_messages;
+}
+
+/* ---- until there are messages ---- */
+
+/* One of a crowd in any case: of a lone sleeper who is woken, WAITERS does not tell any more. */
+int fipc__mq_watch(fipc_mq *q, uint32_t sent, struct futex_place *ret)
+{
+	struct mq_side *senders = &q->m->side[SENDERS];
+	uint64_t v, next;
+	/* seq_cst, and before the bed; pairs with wake_bed() */
+	atomic_store_explicit(&q->m->any, 1, memory_order_seq_cst);
+	v = atomic_load_explicit(&senders->state, memory_order_relaxed);
+	if (v >> 32 & ~(uint64_t)(PARK_WAITERS | PARK_READY))
+		return -EBADMSG;
+	if ((v & STATE_COUNT) != sent)
+		return -EAGAIN;
+	if (is_alone(v)) {
+		bool owing = fipc__owe(fipc__self, &senders->bed);
+		fipc__mq_make_crowd(senders, v);
+		fipc__owe_nothing(fipc__self, owing);
+		return -EAGAIN;
+	}
+	next = sent | STATE_WAITERS | STATE_CROWD;
+	/* seq_cst; pairs with the swap of commit */
+	if (v != next && !atomic_compare_exchange_strong_explicit(&senders->state, &v, next, memory_order_seq_cst,
+								  memory_order_relaxed))
+		return -EAGAIN;
+	*ret = (struct futex_place){(const void *)&senders->bed, PARK_WAITERS};
+	return 0;
+}
+
+void fipc__mq_pass_on(fipc_mq *q)
+{
+	struct mq_side *senders = &q->m->side[SENDERS];
+	if (atomic_load_explicit(&senders->state, memory_order_seq_cst) & STATE_WAITERS)
+		fipc__unpark_all(&senders->bed);
+}
+
+/* ---- until there are none ---- */
+
+void fipc__mq_tell_emptied(fipc_mq *q)
+{
+	bool owing;
+	if (fipc__mq_count(q, NULL) > 0)
+		return;
+	owing = fipc__owe(fipc__self, &q->m->emptied);
+	fipc__unpark_all(&q->m->emptied);
+	fipc__owe_nothing(fipc__self, owing);
+}
+
+/* The receivers' count is read first: if it is still that when this falls asleep, none has been received since the look. */
+static int watch_emptied(fipc_mq *q, struct futex_place ret[2])
+{
+	struct mq_side *receivers = &q->m->side[RECEIVERS];
+	uint32_t count;
+	/* seq_cst; pairs with is_emptied_watched() */
+	if (atomic_fetch_or_explicit(&q->m->emptied, PARK_WAITERS, memory_order_seq_cst) & ~PARK_WAITERS)
+		return -EBADMSG;
+	count = atomic_load_explicit(&receivers->count, memory_order_seq_cst);
+	if (fipc__mq_count(q, NULL) == 0)
+		return -EAGAIN;
+	ret[0] = (struct futex_place){(const void *)&q->m->emptied, PARK_WAITERS};
+	ret[1] = (struct futex_place){(const void *)&receivers->count, count};
+	return 0;
+}
+
+int fipc__mq_sleep_until(fipc_mq *q, bool messages, const _Atomic uint32_t *kick, uint32_t was)
+{
+	struct futex_place places[3];
+	unsigned n = messages ? 1 : 2;
+	uint32_t sent;
+	int r;
+	if (messages && fipc__mq_count(q, &sent) > 0)
+		return 0;
+	r = messages ? fipc__mq_watch(q, sent, places) : watch_emptied(q, places);
+	if (r < 0)
+		return r == -EAGAIN ? 0 : r;
+	places[n] = (struct futex_place){(const void *)kick, was};
+	r = fipc__futex_wait_any(places, n + 1, FIPC_FOREVER);
+	if (messages && r == 0)
+		fipc__mq_pass_on(q);
+	return r == -EAGAIN || r == -EINTR || r > 0 ? 0 : r;
+}

@@ -1,0 +1,391 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The counting semaphore. Bits and their rules: sem.h; how threads sleep: park.h.
+ *
+ * A thread is killed (crash list); the word is pending from before it sleeps, or from before a post that sees WAITERS:
+ *
+ *	in wait, before the swap that    nothing was taken. WAITERS may stand there with nobody asleep. If it had been
+ *	takes                            woken: the kernel wakes the next sleeper, who finds the token, or finds that it is
+ *	                                 gone and sleeps on.
+ *	in wait, after it                the token is taken, by the dead. The kernel wakes one: in vain, or for the tokens
+ *	                                 that are left, if a killed poster's single wake-up stood for several.
+ *	in post, before the swap         nothing was added.
+ *	in post, between swap and wake   n were added, and the kernel wakes one. Whoever has been asleep, takes a token and
+ *	                                 leaves some behind with WAITERS wakes one more (pass_on): so n get up.
+ *	in post, between the wake of     WAITERS stays set with nobody asleep, or with a sleeper that came since: there was no
+ *	nobody and the clearing          token any more when he fell asleep, and the next post wakes him.
+ *
+ * WAITERS cannot appear between post's look and its swap: they are one atomic, and the swap fails.
+ */
+#include "sem.h"
+
+#include "handle.h"
+#include "sem_owned.h"
+#include "spin.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+#include <time.h>
+
+#define SPINS 100 /* then sleep */
+#define WAITERS ((uint64_t)PARK_WAITERS << 32)
+#define READY ((uint64_t)PARK_READY << 32)
+
+static inline uint32_t tokens_of(uint64_t v)
+{
+	return (uint32_t)v;
+}
+
+/* A state with so many tokens, and WAITERS as in v. */
+static inline uint64_t with_tokens(uint64_t v, uint32_t tokens)
+{
+	return (v & WAITERS) | (tokens ? READY : 0) | tokens;
+}
+
+/* ---- what kind of memory is this ---- */
+
+int fipc__sem_check(const struct sem *s)
+{
+	/* acquire; pairs with the release in place.c: who sees the magic sees the rest */
+	uint32_t magic = atomic_load_explicit(&s->magic, memory_order_acquire);
+	return fipc__kind_check(magic, atomic_load_explicit(&s->kind, memory_order_relaxed), KIND_SEM, KIND_SEM_FLAGS);
+}
+
+static int check_given(const struct sem *s)
+{
+	return fipc__place_check(s, KIND_SEM, KIND_SEM_FLAGS);
+}
+
+/* The whole header in one comparison: a semaphore, with no flags but these. */
+static inline bool plain(const struct sem *s, uint32_t flags)
+{
+	return (atomic_load_explicit(&s->head, memory_order_relaxed) & ~((uint64_t)flags << 32)) ==
+	       ((uint64_t)KIND_SEM << 32 | OBJECT_MAGIC);
+}
+
+/*
+ * For the fast paths, which add and subtract constants, each in a branch of its own: a branch is foretold, where a value
+ * that is chosen would be waited for (a nanosecond of six). acquire and release, each pairing with the other.
+ */
+static inline __attribute__((always_inline)) bool swap(struct sem *s, uint64_t seen, uint64_t wanted)
+{
+	return atomic_compare_exchange_strong_explicit(&s->state, &seen, wanted, memory_order_acq_rel,
+						       memory_order_relaxed);
+}
+
+/* ---- post ---- */
+
+/*
+ * Having changed the state and seen WAITERS. seq_cst; pairs with the store of one who sleeps on several words, and the
+ * swap was seq_cst too: either this sees `any`, or the kernel, when it puts that one to sleep, sees READY.
+ */
+static __attribute__((noinline, cold)) void wake(struct sem *s, uint32_t n)
+{
+	bool all = atomic_load_explicit(&s->any, memory_order_seq_cst) != 0 ||
+		   atomic_load_explicit(&s->crowd, memory_order_relaxed) == 0;
+	if (!all && fipc__futex_wake((const void *)&s->word, n, FUTEX_SHARED) > 0)
+		return;
+	atomic_store_explicit(&s->crowd, 0, memory_order_relaxed);
+	fipc__unpark_all(&s->word);
+}
+
+/* The word goes on record as soon as WAITERS is seen: before the swap that adds. */
+static int add(struct thread *t, struct sem *s, uint32_t n)
+{
+	uint64_t v = atomic_load_explicit(&s->state, memory_order_relaxed);
+	struct debt debt = {0};
+	int r = 0;
+	do {
+		if (n > UINT32_MAX - tokens_of(v)) {
+			r = -EOVERFLOW;
+			break;
+		}
+		if (v & WAITERS && !debt.pending)
+			fipc__incur(&debt, t, &s->word);
+	} while (!atomic_compare_exchange_weak_explicit(&s->state, &v, with_tokens(v, tokens_of(v) + n),
+							memory_order_seq_cst, memory_order_relaxed));
+	if (r == 0 && v & WAITERS)
+		wake(s, n);
+	fipc__settle(&debt);
+	return r;
+}
+
+static __attribute__((noinline)) int post_slowly(struct sem *s, uint32_t n)
+{
+	int r = check_given(s);
+	if (r < 0)
+		return r;
+	return n ? add(fipc__self, s, n) : 0;
+}
+
+int fipc_sem_post(fipc_sem *public, uint32_t n)
+{
+	struct sem *s = (struct sem *)(void *)public;
+	uint64_t v = atomic_load_explicit(&s->state, memory_order_relaxed);
+	if (__builtin_expect(plain(s, KIND_PRIVATE | KIND_TIMESTAMPS) && !(v & WAITERS) && n != 0 &&
+				     tokens_of(v) <= UINT32_MAX - n,
+			     1)) {
+		if (tokens_of(v) == 0) {
+			if (__builtin_expect(swap(s, v, v + READY + n), 1))
+				return 0;
+		} else if (__builtin_expect(swap(s, v, v + n), 1)) {
+			return 0;
+		}
+	}
+	return is_owned(s) ? fipc__owned_post(s, n) : post_slowly(s, n);
+}
+
+/* ---- wait ---- */
+
+/* Take one, if there is one; *v: the state as it was seen, and as it is left. */
+static inline bool take(struct sem *s, uint64_t *v)
+{
+	uint64_t left;
+	do {
+		if (tokens_of(*v) == 0)
+			return false;
+		left = with_tokens(*v, tokens_of(*v) - 1);
+		/* acquire; pairs with the release in post */
+	} while (!atomic_compare_exchange_weak_explicit(&s->state, v, left, memory_order_acquire, memory_order_relaxed));
+	*v = left;
+	return true;
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+
+/* relaxed: for people. A store that changes nothing is left out: it would hold up the next swap. */
+static inline void note_pid(struct sem *s, uint32_t pid)
+{
+	if (__builtin_expect(atomic_load_explicit(&s->last_pid, memory_order_relaxed) != pid, 0))
+		atomic_store_explicit(&s->last_pid, pid, memory_order_relaxed);
+}
+
+static void note(const struct thread *t, struct sem *s)
+{
+	note_pid(s, t->pid);
+	if (atomic_load_explicit(&s->kind, memory_order_relaxed) & KIND_TIMESTAMPS)
+		atomic_store_explicit(&s->acquired_ns, now_ns(), memory_order_relaxed);
+}
+
+/* Sleep for a moment, there being no token in v. 0 woken; -EAGAIN look again; or an error. */
+static int sleep_on(struct sem *s, uint64_t v, fipc_deadline d)
+{
+	if (v == WAITERS)
+		atomic_store_explicit(&s->crowd, 1, memory_order_relaxed);
+	/* relaxed: the kernel compares the word again. All 64 bits: a token posted meanwhile makes it fail. */
+	else if (!atomic_compare_exchange_strong_explicit(&s->state, &v, WAITERS, memory_order_relaxed,
+								     memory_order_relaxed))
+		return -EAGAIN;
+	return fipc__park(&s->word, PARK_WAITERS, NULL, 0, d);
+}
+
+/*
+ * Whoever was woken and takes a token looks whether there are more, and others who sleep: a killed poster of several
+ * woke only him.
+ */
+static void pass_on(struct sem *s, uint64_t left)
+{
+	if (left & WAITERS && tokens_of(left) > 0)
+		wake(s, 1);
+}
+
+/* Have one, or not. The word is pending. */
+static int get(struct sem *s, fipc_deadline d)
+{
+	unsigned spins = fipc__may_spin() ? SPINS : 0;
+	bool woken = false;
+	for (;;) {
+		uint64_t v = atomic_load_explicit(&s->state, memory_order_relaxed);
+		int r;
+		if (take(s, &v)) {
+			if (woken)
+				pass_on(s, v);
+			return 0;
+		}
+		if (d <= FIPC_NOW)
+			return -EAGAIN;
+		if (spins > 0) {
+			spins--;
+			fipc__spin_pause();
+			continue;
+		}
+		r = sleep_on(s, v, d);
+		woken = r == 0;
+		if (r == -EAGAIN || r == 0)
+			r = fipc__sem_check(s); /* destroyed meanwhile? */
+		if (r < 0)
+			return r;
+	}
+}
+
+static __attribute__((noinline)) int wait_slowly(struct sem *s, fipc_deadline d)
+{
+	struct thread *t;
+	bool owing;
+	int r = fipc__robust_enter();
+	if (r == 0)
+		r = check_given(s);
+	if (r < 0)
+		return r;
+	t = fipc__self;
+	owing = fipc__owe(t, &s->word);
+	r = get(s, d);
+	fipc__owe_nothing(t, owing);
+	if (r == 0)
+		note(t, s);
+	return r;
+}
+
+/*
+ * No system call, no clock: a plain semaphore that has tokens, and a thread that is ready (else its pid is 0 here). Or the
+ * slow way does it all. Inlined in each caller.
+ */
+static inline __attribute__((always_inline)) int have_one(struct sem *s, fipc_deadline d)
+{
+	uint32_t pid = fipc__self->pid;
+	uint64_t v = atomic_load_explicit(&s->state, memory_order_relaxed);
+	if (__builtin_expect(plain(s, KIND_PRIVATE) && pid != 0, 1)) {
+		if (tokens_of(v) == 1) {
+			if (__builtin_expect(swap(s, v, v - READY - 1), 1))
+				goto taken;
+		} else if (tokens_of(v) > 1) {
+			if (__builtin_expect(swap(s, v, v - 1), 1))
+				goto taken;
+		}
+	}
+	return is_owned(s) ? fipc__owned_wait(s, d) : wait_slowly(s, d);
+taken:
+	note_pid(s, pid);
+	return 0;
+}
+
+int fipc_sem_wait(fipc_sem *s)
+{
+	return have_one((struct sem *)(void *)s, FIPC_FOREVER);
+}
+
+int fipc_sem_trywait(fipc_sem *s)
+{
+	return have_one((struct sem *)(void *)s, FIPC_NOW);
+}
+
+int fipc_sem_wait_until(fipc_sem *s, fipc_deadline d)
+{
+	return have_one((struct sem *)(void *)s, d);
+}
+
+/* ---- for who waits for several things at once ---- */
+
+bool fipc__sem_note(struct sem *s)
+{
+	uint64_t v = atomic_load_explicit(&s->state, memory_order_relaxed);
+	/* relaxed: the kernel compares the word again */
+	while (tokens_of(v) == 0 && v != WAITERS)
+		if (atomic_compare_exchange_weak_explicit(&s->state, &v, WAITERS, memory_order_relaxed,
+							  memory_order_relaxed))
+			return true;
+	return tokens_of(v) == 0;
+}
+
+void fipc__sem_pass_on(struct sem *s)
+{
+	pass_on(s, atomic_load_explicit(&s->state, memory_order_relaxed));
+}
+
+/* ---- in place ---- */
+
+static void fill(void *object, uint32_t initial)
+{
+	struct sem *s = object;
+	atomic_store_explicit(&s->state, with_tokens(0, initial), memory_order_relaxed);
+}
+
+void fipc__sem_image(struct sem *s, uint32_t initial, unsigned flags)
+{
+	fipc__place_image(s, KIND_SEM | fipc__kind_flags(flags), fill, initial);
+}
+
+int fipc_sem_init(fipc_sem *public, uint32_t initial, unsigned flags)
+{
+	if (fipc__misaligned(public) || flags & ~(unsigned)(FIPC_PRIVATE | FIPC_TIMESTAMPS))
+		return -EINVAL;
+	fipc__sem_image((struct sem *)(void *)public, initial, flags);
+	return 0;
+}
+
+int fipc_sem_attach(fipc_sem *public, uint32_t initial, unsigned flags)
+{
+	if (fipc__misaligned(public) || flags & ~(unsigned)FIPC_TIMESTAMPS)
+		return -EINVAL;
+	return fipc__place_attach(public, KIND_SEM | fipc__kind_flags(flags), KIND_PRIVATE | KIND_TIMESTAMPS, fill,
+				  initial);
+}
+
+int fipc_sem_destroy(fipc_sem *public)
+{
+	struct sem *s = (struct sem *)(void *)public;
+	int r = fipc__misaligned(public) ? -EINVAL : check_given(s);
+	return r < 0 ? r : fipc__place_destroy(s, &s->word);
+}
+
+/* ---- looking ---- */
+
+/* relaxed throughout: a snapshot of words that change, for people */
+void fipc__sem_describe(const struct sem *s, struct fipc_sem_info *ret)
+{
+	*ret = (struct fipc_sem_info){
+		.size = sizeof(*ret),
+		.value = tokens_of(atomic_load_explicit(&s->state, memory_order_relaxed)),
+		.last_pid = atomic_load_explicit(&s->last_pid, memory_order_relaxed),
+		.acquired_ns = atomic_load_explicit(&s->acquired_ns, memory_order_relaxed),
+	};
+}
+
+int64_t fipc_sem_value(const fipc_sem *public)
+{
+	const struct sem *s;
+	int r;
+	if (fipc__misaligned(public))
+		return -EINVAL;
+	s = fipc__handle_behind_view(public);
+	r = fipc__sem_check(s);
+	if (r < 0)
+		return r;
+	if (is_owned(s))
+		return fipc__owned_value(s, fipc__handle_size(public));
+	return tokens_of(atomic_load_explicit(&s->state, memory_order_relaxed));
+}
+
+static void describe_here(const struct sem *s, struct fipc_sem_info *ret)
+{
+	int sleepers = fipc__futex_sleepers((const void *)&s->word);
+	fipc__sem_describe(s, ret);
+	ret->waiters = sleepers > 0 ? (uint32_t)sleepers : 0;
+}
+
+int fipc_sem_info(const fipc_sem *public, struct fipc_sem_info *ret, size_t size)
+{
+	struct fipc_sem_info info;
+	const struct sem *s;
+	int r;
+	if (fipc__misaligned(public) || size < 2 * sizeof(uint32_t))
+		return -EINVAL;
+	s = fipc__handle_behind_view(public);
+	r = fipc__sem_check(s);
+	if (r == 0 && is_owned(s))
+		r = fipc__owned_info(s, fipc__handle_size(public), &info);
+	else if (r == 0)
+		describe_here(s, &info);
+	if (r < 0)
+		return r;
+	if (info.size > size)
+		info.size = (uint32_t)size;
+	memcpy(ret, &info, info.size);
+	return 0;
+}
