@@ -6,17 +6,18 @@
 #	make test       everything that tests, four times: plain, under ASan + UBSan, TSan, valgrind
 #	make coverage   which lines of library, daemon and tool the tests run
 #	make bench      build and run the benchmark
+#	make sweep      kill at every single instruction of every operation; the tests do every fifth
 #	make soak       ten minutes of processes killed by chance
 #	make install    PREFIX=/usr/local unless told; DESTDIR= for a staged one
 #
-# demo, test, coverage, bench and soak first install, with apt-get, what they need and is missing. CC= and CMAKE_FLAGS=
+# demo, test, coverage, bench, sweep and soak first install, with apt-get, what they need and is missing. CC= and CMAKE_FLAGS=
 # go to cmake.
 BUILD = build
 JOBS = $(shell nproc)
 CMAKE = env -u MAKEFLAGS -u MFLAGS -u MAKELEVEL cmake
 PREFIX_FLAG = $(if $(PREFIX),-DCMAKE_INSTALL_PREFIX=$(abspath $(PREFIX)))
 
-.PHONY: all demo test coverage bench fipc-bench soak install clean
+.PHONY: all demo test coverage bench fipc-bench sweep soak install clean
 
 all:
 	@sh tests/setup.sh --check build
@@ -41,7 +42,7 @@ bench: fipc-bench
 	@build-test/tests/bench/fipc-bench
 
 # Targets of cmake, among the tests.
-fipc-bench soak:
+fipc-bench sweep soak:
 	@sh tests/setup.sh test
 	@$(CMAKE) -S . -B build-test $(CMAKE_FLAGS) >/dev/null
 	@$(CMAKE) --build build-test -j$(JOBS) --target $@

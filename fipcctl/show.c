@@ -224,8 +224,8 @@ static char *waiters_line(const json_t *object)
 
 static char *acquired_line(const json_t *object)
 {
-	return make_text(INT ", of which " INT " after waiting",
-		    json_number(object, "state.acquisitions"), json_number(object, "state.contended"));
+	return make_text(INT ", of which " INT " after waiting", json_number(object, "state.acquisitions"),
+			 json_number(object, "state.contended"));
 }
 
 static char *tokens_line(const json_t *object)
@@ -347,8 +347,8 @@ static char *file_line(const json_t *object)
 
 static char *attached_line(const json_t *object)
 {
-	return make_text(INT " alive, " INT " dead, " INT " unknown",
-		    json_number(object, "attached"), json_number(object, "dead"), json_number(object, "unknown"));
+	return make_text(INT " alive, " INT " dead, " INT " unknown", json_number(object, "attached"),
+			 json_number(object, "dead"), json_number(object, "unknown"));
 }
 
 static char *verdict_line(const json_t *object)

@@ -6,8 +6,8 @@
  *
  *	before the swap                  nothing happened.
  *	signal, between swap and wake    the kernel wakes one: whom the signal would have woken.
- *	broadcast, between swap and      the kernel wakes one, who finds READY beside WAITERS and wakes all; killed before, the
- *	wake                             kernel wakes the next. Who comes to wait meanwhile wakes all too.
+ *	broadcast, between swap and      the kernel wakes one, who finds READY beside WAITERS and wakes all; killed before,
+ *	wake                             the kernel wakes the next. Who comes to wait meanwhile wakes all too.
  *
  * In wait:
  *
@@ -15,22 +15,23 @@
  *	before it sleeps                 nothing was given to it: a wake-up goes to one who sleeps.
  *	asleep, woken, waiting for its   the word is pending: the kernel wakes the next sleeper.
  *	turn
- *	between the courier's swap and   the same, by the word; the courier's word has the TID of a thread that is gone. Who
- *	its record                       next wants to be courier asks the kernel about that thread, and takes its place.
- *	the courier, until it has m      its word carries its TID, by pending or the list: the kernel makes it OWNER_DIED and
- *	                                 wakes one who sleeps on it: a sleeper; or one who waits for its turn, and who, courier
- *	                                 then, finds OWNER_DIED and wakes a sleeper. What it had been given of m: mutex.c.
+ *	between the courier's swap and   the same, by the word; the courier's word has the TID of a thread that is gone.
+ *	its record                       Who next wants to be courier asks the kernel about it, and takes its place.
+ *	the courier, until it has m      its word carries its TID, by pending or the list: the kernel makes it OWNER_DIED
+ *	                                 and wakes one who sleeps on it: a sleeper; or one who waits for its turn, and
+ *	                                 who, courier then, finds OWNER_DIED and wakes a sleeper. What it had been given
+ *	                                 of m: mutex.c.
  *	the courier that has m           m says OWNER_DIED. One sleeper too many wakes up.
- *	between the release of the       the word is pending and free: the kernel wakes one who sleeps on it. Who waits for its
- *	courier's word and the wake of   turn then has it; a sleeper wakes those who wait for their turn.
+ *	between the release of the       the word is pending and free: the kernel wakes one who sleeps on it. Who waits
+ *	courier's word and the wake of   for its turn then has it; a sleeper wakes those who wait for their turn.
  *	those who wait for their turn
  *
- * Not every wake-up finds the one it was meant for: a kernel that wakes for the dead, a signaller that is late, may meet one
- * who began to wait after the signal (seen == sequence). He wakes one more, and returns, for no reason: so this ends, at the
- * latest when nobody sleeps.
+ * Not every wake-up finds the one it was meant for: a kernel that wakes for the dead, a signaller that is late, may
+ * meet one who began to wait after the signal (seen == sequence). He wakes one more, and returns, for no reason: so
+ * this ends, at the latest when nobody sleeps.
  *
- * Whoever sees that WAITERS is clear owes nothing: it is cleared in one step with waking all, and whoever was about to sleep
- * then finds the sequence changed, or came after the signal.
+ * Whoever sees that WAITERS is clear owes nothing: it is cleared in one step with waking all, and whoever was about to
+ * sleep then finds the sequence changed, or came after the signal.
  */
 #include "cond.h"
 
@@ -49,8 +50,8 @@ static inline uint32_t sequence_of(uint64_t v)
 	return (uint32_t)v;
 }
 
-/* relaxed, here and in every swap of the state: what is waited for is published by the mutex, and a signaller who has held
- * it since sees WAITERS by that; the kernel compares again before it lets anybody sleep. */
+/* relaxed, here and in every swap of the state: what is waited for is published by the mutex, and a signaller who has
+ * held it since sees WAITERS by that; the kernel compares again before it lets anybody sleep. */
 static inline uint64_t look_at(const struct cond *c)
 {
 	return atomic_load_explicit(&c->state, memory_order_relaxed);
@@ -58,7 +59,8 @@ static inline uint64_t look_at(const struct cond *c)
 
 static inline bool swap(struct cond *c, uint64_t *v, uint64_t desired)
 {
-	return atomic_compare_exchange_strong_explicit(&c->state, v, desired, memory_order_relaxed, memory_order_relaxed);
+	return atomic_compare_exchange_strong_explicit(&c->state, v, desired, memory_order_relaxed,
+						       memory_order_relaxed);
 }
 
 /* ---- what kind of memory is this ---- */
@@ -72,7 +74,8 @@ int fipc__cond_check(const struct cond *c)
 {
 	/* acquire; pairs with the release in place.c: who sees the magic sees the rest */
 	uint32_t magic = atomic_load_explicit(&c->magic, memory_order_acquire);
-	return fipc__kind_check(magic, atomic_load_explicit(&c->kind, memory_order_relaxed), KIND_COND, KIND_COND_FLAGS);
+	return fipc__kind_check(magic, atomic_load_explicit(&c->kind, memory_order_relaxed), KIND_COND,
+				KIND_COND_FLAGS);
 }
 
 static int check_given(const struct cond *c)
@@ -165,7 +168,7 @@ static bool have_turn(const struct thread *t, struct cond *c, uint32_t *ret_old)
 	}
 }
 
-/* True: this thread is the courier, and on record for it alone. False: a stopped one is in the way; the word is pending. */
+/* True: this thread is the courier, and on record for it alone. False: one is in the way; the word is pending. */
 static bool become_courier(struct thread *t, struct cond *c)
 {
 	void *node = node_of(t, courier_lock(c));
@@ -231,8 +234,8 @@ static uint32_t note_at_courier(struct cond *c)
 }
 
 /*
- * A courier's death wakes by the third word. Who wants to hear of signals does without it: its looks at the sequence, now and
- * then, tell it that it may have been signalled.
+ * A courier's death wakes by the third word. Who wants to hear of signals does without it: its looks at the sequence,
+ * now and then, tell it that it may have been signalled.
  */
 static int sleep_once(struct cond *c, uint32_t seen, fipc_deadline d)
 {
@@ -257,7 +260,7 @@ static int sleep_on(struct cond *c, uint32_t seen, fipc_deadline d)
 	return 0;
 }
 
-/* Woken: does it owe the next sleeper something, should it die before it has the mutex? What can be done now, is done. */
+/* Woken: does it owe the next sleeper a wake-up, should it die before it has the mutex? What can be done now, is. */
 static bool owes(struct cond *c, uint32_t seen)
 {
 	uint64_t v = look_at(c);

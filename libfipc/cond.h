@@ -8,26 +8,27 @@
  *	32..61   always 0
  *	62       PARK_READY: all who sleep are  broadcast, with that same       the next waiter, when the wake is done
  *	         to be woken                    compare-and-swap
- *	63       PARK_WAITERS: somebody may     a waiter, before it unlocks     the wake that found nobody, and every wake of
- *	         be asleep, or about to         the mutex                       all, together with waking all (one kernel step)
+ *	63       PARK_WAITERS: somebody may     a waiter, before it unlocks     the wake that found nobody, and every
+ *	         be asleep, or about to         the mutex                       wake of all, together with waking all
+ *	                                                                        (one kernel step)
  *
- * A sleeper asks the kernel (futex_waitv) for a word of PARK_WAITERS alone, and for the sequence that it saw while it held
- * the mutex: so nobody falls asleep after a signal that was for him. READY beside WAITERS: a broadcast has not woken all yet,
- * or its thread was killed; whoever sees it wakes all.
+ * A sleeper asks the kernel (futex_waitv) for a word of PARK_WAITERS alone, and for the sequence that it saw while it
+ * held the mutex: so nobody falls asleep after a signal that was for him. READY beside WAITERS: a broadcast has not
+ * woken all yet, or its thread was killed; whoever sees it wakes all.
  *
- * The courier: the sleeper that a signal has woken and who is on its way to the mutex. It owes the next sleeper a wake-up,
- * should it die before it has the mutex; but while it waits for the mutex, the mutex is its pending entry. So it holds this
- * lock word meanwhile, robustly, and every sleeper sleeps on that word too (its third): at the courier's death the kernel
- * wakes one of them.
+ * The courier: the sleeper that a signal has woken and who is on its way to the mutex. It owes the next sleeper a
+ * wake-up, should it die before it has the mutex; but while it waits for the mutex, the mutex is its pending entry. So
+ * it holds this lock word meanwhile, robustly, and every sleeper sleeps on that word too (its third): at the courier's
+ * death the kernel wakes one of them.
  *
- *	0..29    TID of the courier             compare-and-swap, from TID 0    the courier, when it has the mutex; the kernel,
- *	                                        or a thread that is gone        at its death
+ *	0..29    TID of the courier             compare-and-swap, from TID 0    the courier, when it has the mutex; the
+ *	                                        or a thread that is gone        kernel, at its death
  *	30       OWNER_DIED: a courier died     the kernel                      the next courier, who wakes one more
  *	31       WAITERS, for the kernel's      whoever sleeps, whoever         -
  *	         wake-up at a death             becomes courier
  *
- * One courier at a time. The next, woken meanwhile, would only queue behind it for the same mutex; it sleeps on `turn` (bit 31:
- * somebody may sleep there; the courier, when it is done, wakes all of them), and on the courier's word.
+ * One courier at a time. The next, woken meanwhile, would only queue behind it for the same mutex; it sleeps on `turn`
+ * (bit 31: somebody may sleep there; the courier, when it is done, wakes all of them), and on the courier's word.
  */
 #ifndef FIPC_INTERNAL_COND_H
 #define FIPC_INTERNAL_COND_H
@@ -63,16 +64,16 @@ struct cond {
 	unsigned char courier_link[12];
 } __attribute__((may_alias));
 
-static_assert(sizeof(struct cond) == sizeof(struct place) && sizeof(fipc_cond) == 64, "a condition variable is 64 bytes");
+static_assert(sizeof(struct cond) == sizeof(struct place) && sizeof(fipc_cond) == 64, "64 bytes");
 static_assert(offsetof(struct cond, state) == offsetof(struct place, own_a), "state");
 static_assert(offsetof(struct cond, word) == offsetof(struct cond, state) + 4, "the upper half is the futex word");
 static_assert(offsetof(struct cond, link) == offsetof(struct place, link), "link");
 
 /* The courier's word and link stand to each other as those of a mutex that begins here. */
 #define COURIER_BASE (offsetof(struct cond, courier) - offsetof(struct mutex, word))
-static_assert(COURIER_BASE % 8 == 0 && offsetof(struct cond, courier_link) == COURIER_BASE + offsetof(struct mutex, link) &&
-		      offsetof(struct cond, musl_waiters) == COURIER_BASE + offsetof(struct mutex, musl_waiters),
-	      "courier");
+static_assert(COURIER_BASE % 8 == 0, "as a mutex is aligned");
+static_assert(offsetof(struct cond, courier_link) == COURIER_BASE + offsetof(struct mutex, link), "the courier's link");
+static_assert(offsetof(struct cond, musl_waiters) == COURIER_BASE + offsetof(struct mutex, musl_waiters), "courier");
 
 /* Fill 64 bytes. flags: FIPC_PRIVATE. */
 void fipc__cond_image(struct cond *c, unsigned flags);

@@ -4,15 +4,15 @@
  *
  * A thread is killed (crash list); the word is pending from before it sleeps, or from before a set that sees WAITERS:
  *
- *	in wait, before it returns       a manual event is as it was. Of an auto-reset one nothing was taken before the swap;
- *	                                 after it the dead has taken it. If it had been woken: the kernel wakes the next
- *	                                 sleeper, who finds the event set, or sleeps on.
+ *	in wait, before it returns       a manual event is as it was. Of an auto-reset one nothing was taken before the
+ *	                                 swap; after it the dead has taken it. If it had been woken: the kernel wakes
+ *	                                 the next sleeper, who finds the event set, or sleeps on.
  *	in set, before the swap          nothing happened.
- *	in set, between swap and wake    it is set, and the kernel wakes one. Of an auto-reset event that is all. Of a manual
- *	                                 one he finds WAITERS still there, which a completed wake of all had cleared, and
- *	                                 wakes all (pass_on); killed before, the kernel wakes the next.
- *	in set, between the wake of      WAITERS stays set with nobody asleep, or with a sleeper that came since: the event was
- *	nobody and the clearing          taken, or cleared, before he fell asleep, and the next set wakes him.
+ *	in set, between swap and wake    it is set, and the kernel wakes one. Of an auto-reset event that is all. Of a
+ *	                                 manual one he finds WAITERS still there, which a completed wake of all had
+ *	                                 cleared, and wakes all (pass_on); killed before, the kernel wakes the next.
+ *	in set, between the wake of      WAITERS stays set with nobody asleep, or with a sleeper that came since: the
+ *	nobody and the clearing          event was taken, or cleared, before he fell asleep, and the next set wakes him.
  *	in clear                         one atomic instruction.
  *
  * A set of an event that is set wakes too, if it sees WAITERS: so whatever was missed is made up for.
@@ -71,8 +71,8 @@ static inline bool plain(const struct event *e)
 
 static __attribute__((noinline, cold)) void wake(struct event *e)
 {
-	/* any: seq_cst, as the swap before it; pairs with the count that a wait_any raises before it looks at the state.
-	 * Either we see it, or it sees what we have set. */
+	/* any: seq_cst, as the swap before it; pairs with the count that a wait_any raises before it looks at the
+	 * state. Either we see it, or it sees what we have set. */
 	if (!resets_itself(e) || atomic_load_explicit(&e->any, memory_order_seq_cst) != 0)
 		fipc__unpark_all(&e->word);
 	else
@@ -102,8 +102,8 @@ int fipc_event_set(fipc_event *public)
 {
 	struct event *e = event_of(public);
 	uint64_t v = atomic_load_explicit(&e->state, memory_order_relaxed);
-	/* release; pairs with the acquire of whoever finds it set, or its generation changed. Also when it is set already:
-	 * what was written before this set has to be seen too. */
+	/* release; pairs with the acquire of whoever finds it set, or its generation changed. Also when it is set
+	 * already: what was written before this set has to be seen too. */
 	if (__builtin_expect(plain(e) && !(v & WAITERS), 1) &&
 	    atomic_compare_exchange_strong_explicit(&e->state, &v, when_set(v), memory_order_release,
 						    memory_order_relaxed))
@@ -143,7 +143,7 @@ void fipc__event_look(const struct event *e, uint32_t *ret_seen)
 
 bool fipc__event_take(struct event *e, uint32_t seen)
 {
-	/* acquire; pairs with set. Of one that was set and cleared since, too: clear continues the set's release sequence. */
+	/* acquire; pairs with set. Of one that was cleared since, too: clear continues the set's release sequence. */
 	uint64_t v = atomic_load_explicit(&e->state, memory_order_acquire);
 	if (!resets_itself(e))
 		return v & READY || generation_of(v) != seen;

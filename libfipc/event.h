@@ -6,17 +6,17 @@
  *	0..31    generation: how often it was   set of a clear event: one       -
  *	         set                            compare-and-swap of all 64 bits
  *	32..61   always 0
- *	62       PARK_READY: it is set          that same compare-and-swap      clear; of an auto-reset one, whoever takes it
- *	63       PARK_WAITERS: somebody may     a waiter that finds it clear,   the wake that found nobody, and every wake of
- *	         be asleep                      before it sleeps; kept by set,  all, together with waking all (one kernel step)
- *	                                        clear and take
+ *	62       PARK_READY: it is set          that same compare-and-swap      clear; whoever takes an auto-reset one
+ *	63       PARK_WAITERS: somebody may     a waiter that finds it clear,   the wake that found nobody, and every
+ *	         be asleep                      before it sleeps; kept by set,  wake of all, together with waking all
+ *	                                        clear and take                  (one kernel step)
  *
- * Nobody falls asleep while it is set: the kernel asks for an upper half of PARK_WAITERS alone. On a manual event it asks
- * for the generation too that the waiter has seen: it may have been set and cleared meanwhile, and this waiter was there.
- * WAITERS may be stale in one direction: set with nobody asleep. READY cannot be stale.
+ * Nobody falls asleep while it is set: the kernel asks for an upper half of PARK_WAITERS alone. On a manual event it
+ * asks for the generation too that the waiter has seen: it may have been set and cleared meanwhile, and this waiter
+ * was there. WAITERS may be stale in one direction: set with nobody asleep. READY cannot be stale.
  *
- * `any`: how many threads are in fipc_wait_any() and may sleep on this word among others (wait_any.c). While there are some,
- * one who wakes for an auto-reset event wakes all.
+ * `any`: how many threads are in fipc_wait_any() and may sleep on this word among others (wait_any.c). While there are
+ * some, one who wakes for an auto-reset event wakes all.
  */
 #ifndef FIPC_INTERNAL_EVENT_H
 #define FIPC_INTERNAL_EVENT_H
@@ -72,9 +72,10 @@ int fipc__event_check(const struct event *e);
 void fipc__event_describe(const struct event *e, struct fipc_event_info *ret);
 
 /*
- * For who waits for several things at once. look: where its waiter stands; *ret_seen is for the calls that follow. take:
- * true, it was set (since look), and is taken if it resets itself. note: before sleeping; true: asleep is right while word is
- * PARK_WAITERS and, of a manual one, generation is *seen. pass_on: a wake-up that came may have been for somebody else.
+ * For who waits for several things at once. look: where its waiter stands; *ret_seen is for the calls that follow.
+ * take: true, it was set (since look), and is taken if it resets itself. note: before sleeping; true: asleep is right
+ * while word is PARK_WAITERS and, of a manual one, generation is *seen. pass_on: a wake-up that came may have been for
+ * somebody else.
  */
 void fipc__event_look(const struct event *e, uint32_t *ret_seen);
 bool fipc__event_take(struct event *e, uint32_t seen);

@@ -5,19 +5,19 @@
  *
  * A thread is killed inside (crash list):
  *
- *	a sender, before the commit    the slot is still free, whatever was written to it, and `sent` what it was. The next
- *	                               sender takes the same slot. `run` may say that a run begins with this number: then
- *	                               receivers sort once for nothing, for it is never too low (see put()).
+ *	a sender, before the commit    the slot is still free, whatever was written to it, and nothing counted. The
+ *	                               next sender takes the same slot. `run` may say that a run begins with this
+ *	                               number: then receivers sort once for nothing, for it is never too low
+ *	                               (note_prio).
  *	a sender, after it             the message is there, whole.
- *	a receiver, before the commit  the message is there, and the next receiver, who is told of the death, finds it: it
- *	                               makes heap and `drained` anew. The place that the dead may have written is nobody's
- *	                               before the commit.
- *	a receiver, after it           the message is gone: it was in the dead one's hands, whole. The next one rebuilds.
+ *	a receiver, before the commit  the message is there, and the next receiver, who is told of the death, finds it:
+ *	                               it makes heap and `drained` anew. The place that the dead may have written is
+ *	                               nobody's before the commit.
+ *	a receiver, after it           the message is gone: it was in the dead one's hands. The next one rebuilds.
  */
 #include "mq.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <string.h>
 
 /* ---- send ---- */
@@ -34,16 +34,15 @@ static inline void note_prio(struct mq_side *senders, uint64_t number, uint32_t 
 }
 
 /*
- * A large message that is received on another processor: written around the cache, it need not be fetched from ours. Two
- * processes, 8 KiB: 2.3 million messages a second instead of 1.0; but in one thread 1.3 us a message instead of 0.2. The
- * last receiver's processor decides.
+ * A large message that is received on another processor: written around the cache, it need not be fetched from ours.
+ * Two processes, 8 KiB: 2.3 million messages a second instead of 1.0; but in one thread 1.3 us a message instead of
+ * 0.2. The last receiver's processor decides.
  */
 enum { COPY_AWAY_FROM = 4096 };
 
 static void copy_in(const fipc_mq *q, void *to, const void *msg, size_t len)
 {
-	if (len >= COPY_AWAY_FROM &&
-	    atomic_load_explicit(&q->m->side[RECEIVERS].cpu, memory_order_relaxed) != (uint32_t)sched_getcpu())
+	if (len >= COPY_AWAY_FROM && is_elsewhere(q, RECEIVERS, this_cpu()))
 		fipc__mq_copy_away(to, msg, len);
 	else if (len > 0)
 		memcpy(to, msg, len);
@@ -105,7 +104,7 @@ static ssize_t copy_out(fipc_mq *q, uint32_t i, void *buf, unsigned *ret_prio)
 		return -EBADMSG;
 	memcpy(buf, s->bytes, length);
 	if (length >= COPY_AWAY_FROM)
-		atomic_store_explicit(&q->m->side[RECEIVERS].cpu, (uint32_t)sched_getcpu(), memory_order_relaxed);
+		note_cpu(q, RECEIVERS, this_cpu());
 	if (ret_prio)
 		*ret_prio = atomic_load_explicit(&s->prio, memory_order_relaxed);
 	return length;

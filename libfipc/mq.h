@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A message queue, as processes share it. Two sides, each with a lock of its own, so that a sender and a receiver copy at
- * the same time; what a side changes, the other one only reads.
+ * A message queue, as processes share it. Two sides, each with a lock of its own, so that a sender and a receiver
+ * copy at the same time; what a side changes, the other one only reads.
  *
  *	head                    what it is, and how large; never changes
  *	any, emptied            who sleeps and takes nothing; on a line that is seldom written
@@ -12,20 +12,21 @@
  *	heap[max_messages]      the receivers' own: slots of messages waiting, the best one first
  *	slots                   max_messages times {number, priority, length, bytes}
  *
- * Message number k (from 0) lies in slot(k) = order[k % n] ^ (k % n), n being max_messages: zeros mean that each message k
- * lies in slot k % n, and as long as messages leave in the order in which they came, nobody ever writes there. Whoever
- * receives the j-th message, from whatever slot, writes that slot to the place of number j + n (the same place as j's,
- * whose message is known to the receivers by then): so the slots that are free are those of the places received - n + n ...,
- * that is of the numbers sent to received + n - 1. A sender takes the slot of number `sent`.
+ * Message number k (from 0) lies in slot(k) = order[k % n] ^ (k % n), n being max_messages: zeros mean that each
+ * message k lies in slot k % n, and as long as messages leave in the order in which they came, nobody ever writes
+ * there. Whoever receives the j-th message, from whatever slot, writes that slot to the place of number j + n (the
+ * same place as j's, whose message is known to the receivers by then): so the slots that are free are those of the
+ * places received - n + n ..., that is of the numbers sent to received + n - 1. A sender takes the slot of number
+ * `sent`.
  *
  * Each side commits by one compare-and-swap of its state:
  *
  *	send     writes the slot, then counts one more: the message is there, whole, and its slot is no longer free
  *	receive  copies the message out, then counts one more: it is gone, and its slot is free
  *
- * Everything else that a side writes is its own until then, or can be told from what is committed: a receiver that died
- * inside may have left heap and drained in any state, so who comes next makes them anew (fipc__mq_rebuild). What a sender
- * that died inside wrote is nothing.
+ * Everything else that a side writes is its own until then, or can be told from what is committed: a receiver that
+ * died inside may have left heap and drained in any state, so who comes next makes them anew (fipc__mq_rebuild). What
+ * a sender that died inside wrote is nothing.
  *
  * The state of a side, 64 bits: what it has done, and the bed of those on the other side who wait for more of it
  *
@@ -40,15 +41,17 @@
  *	                                        the others up
  *	63       PARK_WAITERS: somebody may     who is about to sleep           not CROWD: the side, with adding 1,
  *	         be asleep                                                      and then it wakes him. CROWD: the wake
- *	                                                                        that found nobody, with waking all
+ *	                                                                        that finds nobody, or none left,
+ *	                                                                        with waking all
  *
  * The other words, beside the locks (bits of a lock word: layout.h):
  *
  *	word        value                       written by              may be stale
  *	number      all that a side has done    the side, in its lock   one too low: number_of() corrects it
  *	seen        what receivers had done     senders, in their lock  yes: too low, then it is looked up
- *	cpu         where the last receiver     receivers, in their     yes: a hint
- *	            ran                         lock
+ *	cpu         1 + the processor of who    the side                yes: a hint
+ *	            waited, or received much,
+ *	            last; 0: unknown
  *	run         since this number all       senders, before the     too high: receivers sort what need not be sorted
  *	            have one priority           commit
  *	any         1: a sleeper may be         fipc__mq_watch; who     set with nobody asleep
@@ -70,6 +73,7 @@
 
 #include <fipc/mq.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 
 #define KIND_MQ KIND(FIPC_TYPE_MQ)
@@ -84,8 +88,8 @@ static inline enum mq_who other(enum mq_who who)
 }
 
 /*
- * Three cache lines: what is written at each entry, what only the side uses, what the other side reads. By padding: copies
- * of these (struct look) are aligned as their largest member.
+ * Three cache lines: what is written at each entry, what only the side uses, what the other side reads. By padding:
+ * copies of these (struct look) are aligned as their largest member.
  */
 struct mq_side {
 	struct mutex lock;
@@ -139,8 +143,8 @@ struct slot {
 static_assert(sizeof(struct slot) == 16, "slot");
 
 /*
- * A thread that this process has for a queue: signals blocked, ended by a kick. Fields as the two files below say. All lies
- * in memory that fork wipes, for a child has no such threads.
+ * A thread that this process has for a queue: signals blocked, ended by a kick. Fields as the two files below say.
+ * All lies in memory that fork wipes, for a child has no such threads.
  */
 struct mq_helper {
 	fipc_mq *q;
@@ -177,7 +181,10 @@ struct mq_shape {
 };
 int fipc__mq_shape(uint32_t max_messages, uint32_t max_message_size, struct mq_shape *ret);
 
-/* The slot at a place; the caller compares it with max_messages. relaxed: ordered by `done`, or by the receivers' lock. */
+/*
+ * The slot at a place; the caller compares it with max_messages. relaxed: ordered by `done`, or by the receivers'
+ * lock.
+ */
 static inline uint32_t slot_of(const fipc_mq *q, uint64_t number)
 {
 	uint32_t place = (uint32_t)(number % q->max_messages);
@@ -187,6 +194,30 @@ static inline uint32_t slot_of(const fipc_mq *q, uint64_t number)
 static inline struct slot *slot_at(const fipc_mq *q, uint32_t i)
 {
 	return (struct slot *)(void *)(q->slots + i * q->slot_size);
+}
+
+static inline uint32_t this_cpu(void)
+{
+	return (uint32_t)(sched_getcpu() + 1);
+}
+
+/* relaxed: a hint, on a line that is the side's to write */
+static inline void note_cpu(const fipc_mq *q, enum mq_who who, uint32_t cpu)
+{
+	if (atomic_load_explicit(&q->m->side[who].cpu, memory_order_relaxed) != cpu)
+		atomic_store_explicit(&q->m->side[who].cpu, cpu, memory_order_relaxed);
+}
+
+static inline bool is_known(const fipc_mq *q, enum mq_who who)
+{
+	return atomic_load_explicit(&q->m->side[who].cpu, memory_order_relaxed) != 0;
+}
+
+/* Does the side run on another processor, as far as is known? */
+static inline bool is_elsewhere(const fipc_mq *q, enum mq_who who, uint32_t cpu)
+{
+	uint32_t its = atomic_load_explicit(&q->m->side[who].cpu, memory_order_relaxed);
+	return its != 0 && cpu != 0 && its != cpu;
 }
 
 /* acquire; pairs with the swap of fipc__mq_commit: what it counts can be read */
@@ -217,8 +248,9 @@ static inline int64_t room(const fipc_mq *q, enum mq_who who, uint32_t own, uint
 /* ---- mq_side.c: getting in, waiting, waking ---- */
 
 /*
- * Get in when there is room; *ret_others: the other side's count then. Held afterwards: 0, or FIPC_OWNER_DIED: somebody died
- * inside. Not held: -EAGAIN (d <= 0), -ETIMEDOUT, -EINTR, -EBUSY, -EBADMSG, -EDEADLK, -ENOLCK, or a thread's first use.
+ * Get in when there is room; *ret_others: the other side's count then. Held afterwards: 0, or FIPC_OWNER_DIED:
+ * somebody died inside. Not held: -EAGAIN (d <= 0), -ETIMEDOUT, -EINTR, -EBUSY, -EBADMSG, -EDEADLK, -ENOLCK, or a
+ * thread's first use.
  */
 int fipc__mq_enter(fipc_mq *q, enum mq_who who, fipc_deadline d, uint32_t *ret_others);
 /* Inside: one more is done, the number-th, counted from 0. Wake who waits for it. */
@@ -241,9 +273,9 @@ void fipc__mq_make_crowd(struct mq_side *side, uint64_t v);
 uint32_t fipc__mq_count(const fipc_mq *q, uint32_t *ret_sent);
 
 /*
- * For wait_any, and those below. To be called before each sleep, with the senders' count that was seen when there was no
- * message: 0, and *ret is where to sleep; -EAGAIN: it has changed; -EBADMSG. Whoever was woken, and leaves the message there,
- * calls fipc__mq_pass_on(), for the wake-up may have been another's.
+ * For wait_any, and those below. To be called before each sleep, with the senders' count that was seen when there was
+ * no message: 0, and *ret is where to sleep; -EAGAIN: it has changed; -EBADMSG. Whoever was woken, and leaves the
+ * message there, calls fipc__mq_pass_on(), for the wake-up may have been another's.
  */
 int fipc__mq_watch(fipc_mq *q, uint32_t sent, struct futex_place *ret);
 void fipc__mq_pass_on(fipc_mq *q);
@@ -265,8 +297,9 @@ int fipc__mq_sleep_until(fipc_mq *q, bool messages, const _Atomic uint32_t *kick
 /* ---- mq_copy.c: bytes for another processor to read ---- */
 
 /*
- * Copy to where nobody of this processor will look soon; complete when it has returned, for who sees what is committed
- * after it. Much faster than memcpy for who reads it on another processor, and much slower for who reads it on this one.
+ * Copy to where nobody of this processor will look soon; complete when it has returned, for who sees what is
+ * committed after it. Much faster than memcpy for who reads it on another processor, and much slower for who reads it
+ * on this one.
  */
 void fipc__mq_copy_away(void *to, const void *from, size_t n);
 

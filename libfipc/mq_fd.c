@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A queue's descriptor: an eventfd of this process that is set while there are messages. Whoever has reason to believe that
- * this has changed looks at the queue, and sets or clears it, under a lock of this process, so the last to look is right:
- * after each of this process's own sends and receives; and, for what others do, a thread that sleeps until the queue is no
- * longer as the descriptor says.
+ * A queue's descriptor: an eventfd of this process that is set while there are messages. Whoever has reason to
+ * believe that this has changed looks at the queue, and sets or clears it, under a lock of this process, so the last
+ * to look is right: after each of this process's own sends and receives; and, for what others do, a thread that
+ * sleeps until the queue is no longer as the descriptor says.
  */
 #include "fork.h"
 #include "mq.h"

@@ -2,17 +2,18 @@
 /*
  * Which message is the next: the highest priority, and of one priority the lowest number.
  *
- * Messages below number `drained` have been moved to a binary heap, slots in the order of their messages; the others stand
- * in the places of their numbers. The senders say since which number all have one priority (`run`): if that is not above
- * `drained`, the places are sorted already, and the next message is the better one of the first place and the heap's top.
- * Then nothing is moved: a queue in which all have one priority never uses the heap. Else all are moved first.
+ * Messages below number `drained` have been moved to a binary heap, slots in the order of their messages; the others
+ * stand in the places of their numbers. The senders say since which number all have one priority (`run`): if that is
+ * not above `drained`, the places are sorted already, and the next message is the better one of the first place and
+ * the heap's top. Then nothing is moved: a queue in which all have one priority never uses the heap. Else all are
+ * moved first.
  *
- * Only receivers come here, in their lock, and only what they commit counts. Killed anywhere: who comes next rebuilds heap and drained
- * from the slots that are not free (fipc__mq_rebuild), of which each has its message's number and priority. Killed in
- * there: the same again.
+ * Only receivers come here, in their lock, and only what they commit counts. Killed anywhere: who comes next rebuilds
+ * heap and drained from the slots that are not free (fipc__mq_rebuild), of which each has its message's number and
+ * priority. Killed in there: the same again.
  *
- * Everything read here may be scribbled on: places and slots are compared with max_messages before they are used, and all
- * loops are bounded by it.
+ * Everything read here may be scribbled on: places and slots are compared with max_messages before they are used, and
+ * all loops are bounded by it.
  */
 #include "mq.h"
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The threads that a process has for a queue: one for its descriptor (mq_fd.c), one for its registration (mq_notify.c). They
- * are made when they are asked for, and ended at the last close.
+ * The threads that a process has for a queue: one for its descriptor (mq_fd.c), one for its registration
+ * (mq_notify.c). They are made when they are asked for, and ended at the last close.
  *
- * Started and ended by who holds fipc__objects_lock, and never need it themselves, so that they can be waited for. All that
- * is known of them lies in memory that fork wipes: a child, which has no such threads, finds none.
+ * Started and ended by who holds fipc__objects_lock, and never need it themselves, so that they can be waited for.
+ * All that is known of them lies in memory that fork wipes: a child, which has no such threads, finds none.
  */
 #include "fork.h"
 #include "mq.h"

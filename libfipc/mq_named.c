@@ -69,7 +69,8 @@ static int busy(const void *object)
 	const fipc_mq *q = object;
 	for (int who = RECEIVERS; who <= SENDERS; who++) {
 		const struct mutex *lock = &q->m->side[who].lock;
-		if (fipc__robust_pending(lock) || fipc__park_pending(&q->m->side[who].bed) || fipc__mutex_held_here(lock))
+		if (fipc__robust_pending(lock) || fipc__park_pending(&q->m->side[who].bed) ||
+		    fipc__mutex_held_here(lock))
 			return -EAGAIN;
 	}
 	return 0;

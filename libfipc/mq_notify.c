@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fipc_mq_notify(). The registration is a robust mutex in the queue, held by a thread of the registered process: so there is
- * one in the system, and the kernel ends it when the process dies. Who holds it is the sign for senders to look further.
+ * fipc_mq_notify(). The registration is a robust mutex in the queue, held by a thread of the registered process: so
+ * there is one in the system, and the kernel ends it when the process dies. Who holds it is the sign for senders to
+ * look further.
  *
- * Whether a message is to be notified of is known to its sender alone, inside, before it commits: the queue is empty, and no
- * receiver sleeps. It says so by the message's number, and then commits and wakes as always; the thread sleeps as one who
- * watches the queue (mq_watch.c).
+ * Whether a message is to be notified of is known to its sender alone, inside, before it commits: the queue is empty,
+ * and no receiver sleeps. It says so by the message's number, and then commits and wakes as always; the thread sleeps
+ * as one who watches the queue (mq_watch.c).
  *
  *	killed before the commit       the notice is of a message that is not there: the next sender judges anew
  *	between commit and wake        the kernel wakes one of those who sleep there, and they wake the others
@@ -57,8 +58,8 @@ static uint64_t notice_of(const fipc_mq *q)
 }
 
 /*
- * A notice that stands there before is an earlier registration's. It goes only if it is still the same afterwards, for from
- * the moment that we are registered a sender may give ours; which is of a later message, so another one.
+ * A notice that stands there before is an earlier registration's. It goes only if it is still the same afterwards,
+ * for from the moment that we are registered a sender may give ours; which is of a later message, so another one.
  */
 static int become_registered(const fipc_mq *q)
 {
@@ -73,7 +74,8 @@ static int become_registered(const fipc_mq *q)
 		return r == -ENOTRECOVERABLE ? -EBADMSG : r;
 	atomic_store_explicit(&m->registrant.owner_pid, fipc__self->pid, memory_order_relaxed); /* for people */
 	if (old != 0)
-		atomic_compare_exchange_strong_explicit(&m->notice, &old, 0, memory_order_relaxed, memory_order_relaxed);
+		atomic_compare_exchange_strong_explicit(&m->notice, &old, 0, memory_order_relaxed,
+							memory_order_relaxed);
 	return 0; /* also after a death: there is nothing to mend */
 }
 
@@ -86,7 +88,7 @@ static void send_signal(const struct sigevent *how, uint32_t pid, uint32_t uid)
 	info.si_pid = (pid_t)pid;
 	info.si_uid = uid;
 	info.si_value = how->sigev_value;
-	syscall(SYS_rt_sigqueueinfo, getpid(), how->sigev_signo, &info); /* fails as mq_notify's would: too many are queued */
+	syscall(SYS_rt_sigqueueinfo, getpid(), how->sigev_signo, &info); /* too many queued: as mq_notify(3), not told */
 }
 
 /* Until it is due, or the registration is to end. */

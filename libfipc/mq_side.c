@@ -2,34 +2,37 @@
 /*
  * Getting into one of the two sides of a queue when there is something to do there, and waking who waits for that.
  *
- * A side has a lock, and a bed, which is the upper half of the other side's state (bits: mq.h). Whoever wants to sleep says
- * so there in the same step in which he sees that nothing was done since he looked: one compare-and-swap of all 64 bits. From
- * then on whoever does more sets READY with it, in one step; so nobody falls asleep beside a message. Then he sleeps
+ * A side has a lock, and a bed, which is the upper half of the other side's state (bits: mq.h). Whoever wants to
+ * sleep says so there in the same step in which he sees that nothing was done since he looked: one compare-and-swap
+ * of all 64 bits. From then on whoever does more sets READY with it, in one step; so nobody falls asleep beside a
+ * message. Then he sleeps
  *
- *	on the bed alone                if nobody else is there: FUTEX_WAIT. Who does more clears WAITERS in the same step, and
- *	                                wakes him;
- *	on the bed and the lock word    in a crowd, or when somebody is inside: futex_waitv. Who leaves wakes one at the lock
- *	                                word if there is room, and so does the kernel for the dead.
+ *	on the bed alone              if nobody else is there: FUTEX_WAIT. Who does more clears WAITERS in the same step,
+ *	                              and wakes him;
+ *	on the bed and the lock word  in a crowd, or when somebody is inside: futex_waitv. Who leaves wakes one at the
+ *	                              lock word if there is room, and so does the kernel for the dead.
  *
- * Why the lock word, too. Whoever was woken has to get the lock; killed on the way, his wake-up has to be passed on. A
- * thread has one pending entry, and while it takes a lock that has to be the lock word. It is, from before the sleep until
- * the lock stands in the list, without a gap; so all in a crowd can be woken at the lock word. Who sleeps alone has nobody
- * to pass anything on to; the next one to come first gets him up (fipc__mq_make_crowd), and he goes back as one of two.
+ * Why the lock word, too. Whoever was woken has to get the lock; killed on the way, his wake-up has to be passed on.
+ * A thread has one pending entry, and while it takes a lock that has to be the lock word. It is, from before the
+ * sleep until the lock stands in the list, without a gap; so all in a crowd can be woken at the lock word. Who sleeps
+ * alone has nobody to pass anything on to; the next one to come first gets him up (fipc__mq_make_crowd), and he goes
+ * back as one of two.
  *
  * A thread is killed (crash list); "inside" is between enter and leave:
  *
- *	before it sleeps, asleep,      pending: the lock word. TID part 0: the kernel wakes another sleeper. Another's TID: that
- *	woken, before the swap that    one wakes on leaving, if there is room: it kept WAITERS, and looks after its release at
- *	takes the lock                 what the other side has done.
- *	making a crowd, before it woke pending: the bed, and the kernel wakes the lone sleeper.
- *	after the swap, inside         pending or in the list, with its own TID: OWNER_DIED, and the kernel wakes one if WAITERS.
- *	                               The next one is told; nothing was committed.
- *	inside, before the commit      pending: the other side's bed. One there is woken in vain.
- *	between commit and wake        the same: the kernel wakes one there. And OWNER_DIED here, as above.
- *	in leave, before the release   as inside.
- *	in leave, between release and  pending: the lock word, TID part 0: the kernel wakes one.
+ *	before it sleeps, asleep,     pending: the lock word. TID part 0: the kernel wakes another sleeper. Another's TID:
+ *	woken, before the swap that   that one wakes on leaving, if there is room: it kept WAITERS, and looks after its
+ *	takes the lock                release at what the other side has done.
+ *	making a crowd, before the    pending: the bed, and the kernel wakes the lone sleeper.
  *	wake
- *	between a wake of nobody and   WAITERS stays set with nobody asleep: the next wake clears it.
+ *	after the swap, inside        pending or in the list, with its own TID: OWNER_DIED, and the kernel wakes one if
+ *	                              WAITERS. The next one is told; nothing was committed.
+ *	inside, before the commit     pending: the other side's bed. One there is woken in vain.
+ *	between commit and wake       the same: the kernel wakes one there. And OWNER_DIED here, as above.
+ *	in leave, before the release  as inside.
+ *	in leave, between release     pending: the lock word, TID part 0: the kernel wakes one.
+ *	and wake
+ *	between a wake of nobody and  WAITERS stays set with nobody asleep: the next wake clears it.
  *	the clearing
  *
  * Who was woken and finds nothing left sleeps again; who was woken and finds more than it takes wakes the next one on
@@ -43,9 +46,9 @@
 #include <limits.h>
 
 /*
- * A waiter looks SPINS times before it sleeps, 10 to 20 us: about what it costs to wake an idle virtual core. If it was in
- * vain, the next wait does not spin, then the next 2, 4, ...: a queue that is seldom used costs little, and one that has
- * become busy is soon found out.
+ * A waiter looks SPINS times before it sleeps, 10 to 20 us: about what it costs to wake an idle virtual core. If it
+ * was in vain, the next wait does not spin, then the next 2, 4, ...: a queue that is seldom used costs little, and
+ * one that has become busy is soon found out.
  */
 enum { SPINS = 400, SKIPS_MAX = 32 };
 
@@ -70,7 +73,9 @@ static inline void *node_of_bed(const struct thread *t, const _Atomic uint32_t *
 
 /* ---- leaving ---- */
 
-/* The word was ours and had WAITERS: who waits for the lock, or was woken for what is there, may come. It is pending. */
+/*
+ * The word was ours and had WAITERS: who waits for the lock, or was woken for what is there, may come. It is pending.
+ */
 static void wake_own(fipc_mq *q, enum mq_who who)
 {
 	uint32_t own = done(q, who);
@@ -109,6 +114,18 @@ void fipc__mq_leave(fipc_mq *q, enum mq_who who, uint32_t left)
 
 /* ---- waking the other side ---- */
 
+/*
+ * One of a crowd. Whether it is one still is asked now and then: who sleeps alone does so at two thirds of the cost,
+ * and a wake that finds somebody does not tell whether he was the last.
+ */
+static void wake_one_of_crowd(_Atomic uint32_t *bed, uint32_t count)
+{
+	enum { NOW_AND_THEN = 8 };
+	fipc__unpark(bed, 1);
+	if (count % NOW_AND_THEN == 0 && fipc__futex_sleepers((const void *)bed) == 0)
+		fipc__unpark_all(bed); /* none now; who comes meanwhile is woken by this, or goes to bed alone */
+}
+
 /* Having done more, and seen WAITERS in that step. The bed is pending. */
 static __attribute__((noinline, cold)) void wake_bed(struct mq *m, struct mq_side *side, uint64_t seen)
 {
@@ -118,7 +135,7 @@ static __attribute__((noinline, cold)) void wake_bed(struct mq *m, struct mq_sid
 	}
 	/* seq_cst; pairs with fipc__mq_watch(). Who may be content without taking anything must not be the only one. */
 	if (side != &m->side[SENDERS] || !atomic_load_explicit(&m->any, memory_order_seq_cst)) {
-		fipc__unpark(&side->bed, 1);
+		wake_one_of_crowd(&side->bed, (uint32_t)seen);
 		return;
 	}
 	/* First: who says so again from now on sleeps only if the bed is not cleared after that. */
@@ -164,23 +181,17 @@ void fipc__mq_make_crowd(struct mq_side *side, uint64_t v)
 /* In a crowd, or while somebody is inside. */
 static int sleep_in_crowd(struct mutex *lock, struct mq_side *side, uint32_t word, fipc_deadline d)
 {
-	const struct futex_place places[] = {
-		{(const void *)&side->bed, PARK_WAITERS},
-		{(const void *)&lock->word, word | WORD_WAITERS},
-	};
-	int r;
 	/* seq_cst; pairs with the release in release() */
 	if (!(word & WORD_WAITERS) &&
 	    !atomic_compare_exchange_strong_explicit(&lock->word, &word, word | WORD_WAITERS, memory_order_seq_cst,
 						     memory_order_relaxed))
 		return -EAGAIN;
-	r = fipc__futex_wait_any(places, 2, d);
-	return r > 0 ? 0 : r;
+	return fipc__park(&side->bed, PARK_WAITERS, &lock->word, word | WORD_WAITERS, d);
 }
 
 /*
- * Sleep, having seen that there is no room when the others have done so many, or the lock word `word`, with an owner in it.
- * 0 woken, -EAGAIN look again, -ETIMEDOUT, -EINTR, -EBADMSG. The lock word is pending, and stays so.
+ * Sleep, having seen that there is no room when the others have done so many, or the lock word `word`, with an owner
+ * in it. 0 woken, -EAGAIN look again, -ETIMEDOUT, -EINTR, -EBADMSG. The lock word is pending, and stays so.
  */
 static int sleep_on(struct thread *t, fipc_mq *q, enum mq_who who, uint32_t others, uint32_t word, fipc_deadline d)
 {
@@ -217,8 +228,12 @@ static unsigned spins_for(fipc_mq *q, enum mq_who who)
 {
 	/* relaxed: a guess of this process */
 	uint32_t skip = atomic_load_explicit(&q->spins_to_skip[who], memory_order_relaxed);
-	if (!fipc__may_spin() || is_registered(q->m))
-		return 0; /* who registers for notices is told only if no receiver waits, and of those that sleep it is known */
+	uint32_t cpu = this_cpu();
+	note_cpu(q, who, cpu);
+	if (is_known(q, other(who)) ? !is_elsewhere(q, other(who), cpu) : !fipc__may_spin())
+		return 0; /* two that are bound to one processor each have two, and two on one have one */
+	if (is_registered(q->m)) /* a notice is given only if no receiver waits, and of who sleeps that is known */
+		return 0;
 	if (skip == 0)
 		return SPINS;
 	atomic_store_explicit(&q->spins_to_skip[who], skip - 1, memory_order_relaxed);
@@ -262,8 +277,8 @@ static int wait_a_turn(struct thread *t, fipc_mq *q, enum mq_who who, uint32_t o
 /* ---- getting in ---- */
 
 /*
- * The word is free, and there was room: take it, and look again. 0, FIPC_OWNER_DIED; -EAGAIN: somebody else was quicker. It
- * is pending.
+ * The word is free, and there was room: take it, and look again. 0, FIPC_OWNER_DIED; -EAGAIN: somebody else was
+ * quicker. It is pending.
  */
 static int take(struct thread *t, fipc_mq *q, enum mq_who who, uint32_t word, uint32_t *ret_others)
 {
@@ -328,8 +343,8 @@ static __attribute__((noinline)) int enter_slowly(fipc_mq *q, enum mq_who who, f
 }
 
 /*
- * A sender need not know exactly how many slots are free: `seen` spares the look at what receivers write. A receiver has to
- * know the last message sent, which may have the highest priority.
+ * A sender need not know exactly how many slots are free: `seen` spares the look at what receivers write. A receiver
+ * has to know the last message sent, which may have the highest priority.
  */
 static inline uint32_t look(const fipc_mq *q, enum mq_who who)
 {

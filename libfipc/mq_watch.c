@@ -2,13 +2,14 @@
 /*
  * Waiting for a queue to have messages, or to have none, without wanting one.
  *
- * Who waits for messages sleeps on the receivers' bed, as one of a crowd (mq_side.c), and sets `any`: then a sender wakes all
- * there. A sender that is killed before it wakes is stood in for by the kernel, which wakes one: so who watches, and is
- * woken, wakes the others.
+ * Who waits for messages sleeps on the receivers' bed, as one of a crowd (mq_side.c), and sets `any`: then a sender
+ * wakes all there. A sender that is killed before it wakes is stood in for by the kernel, which wakes one: so who
+ * watches, and is woken, wakes the others.
  *
- * Who waits for the queue to be empty sleeps on `emptied`, with the receivers' count compared. A receiver that has taken the
- * last message wakes all there. Killed between its commit and that: who sleeps there hears of it when the queue is emptied
- * the next time. Until then a descriptor says "readable" of an empty queue; a receive of its own process puts that right.
+ * Who waits for the queue to be empty sleeps on `emptied`, with the receivers' count compared. A receiver that has
+ * taken the last message wakes all there. Killed between its commit and that: who sleeps there hears of it when the
+ * queue is emptied the next time. Until then a descriptor says "readable" of an empty queue; a receive of its own
+ * process puts that right.
  */
 #include "mq.h"
 
@@ -72,7 +73,10 @@ void fipc__mq_tell_emptied(fipc_mq *q)
 	fipc__owe_nothing(fipc__self, owing);
 }
 
-/* The receivers' count is read first: if it is still that when this falls asleep, none has been received since the look. */
+/*
+ * The receivers' count is read first: if it is still that when this falls asleep, none has been received since the
+ * look.
+ */
 static int watch_emptied(fipc_mq *q, struct futex_place ret[2])
 {
 	struct mq_side *receivers = &q->m->side[RECEIVERS];

@@ -23,10 +23,10 @@
 #include "futex.h"
 #include "handle.h"
 #include "place.h"
+#include "spin.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -42,37 +42,19 @@
  *			acquisitions take at most 1.1, 1.9 and 3.5 us, glibc's 1.2. Eight: 1.9, 2.3 and 2.7 x, no longer.
  *	SPIN_MAX	12 us: about what it costs to sleep and be woken, so waiting costs at most twice what it has to.
  *			With 1 us inside it makes 1.4 x, with 5 us 1.25 x; 84, enough for 100 ns, makes 1.2 and 0.9 x.
- *	SPIN_SKIPPED	A thread on one processor has spun in vain, for the owner could not run meanwhile, unless it is
- *			on another one. So this many sleeps come without spinning before the next try. All on one
- *			processor, and an owner that yields inside: 0.95 x; spinning every time 0.33 x.
+ *
+ * And not where it is in vain (spin.h): all on one processor, and an owner that yields inside makes 0.95 x; spinning every
+ * time 0.33 x.
  */
-enum { SPIN_QUIETLY = 64, SPIN_MAX = 464, SPIN_STEP = 4, SPIN_SKIPPED = 64 };
-
-static void spin_pause(void)
-{
-#if defined(__x86_64__)
-	__builtin_ia32_pause();
-#elif defined(__aarch64__)
-	__asm__ volatile("yield");
-#endif
-}
+enum { SPIN_QUIETLY = 64, SPIN_MAX = 464, SPIN_STEP = 4 };
 
 /* Until the next look; returns how many pauses that makes in all. */
 static unsigned spin(unsigned spun)
 {
 	unsigned more = spun == 0 ? 1 : spun < SPIN_QUIETLY ? spun : SPIN_STEP;
 	for (unsigned i = 0; i < more; i++)
-		spin_pause();
+		fipc__spin_pause();
 	return spun + more;
-}
-
-static bool is_on_one_processor(void)
-{
-	cpu_set_t mine;
-	int saved = errno;
-	bool one = sched_getaffinity(0, sizeof(mine), &mine) == 0 && CPU_COUNT(&mine) == 1;
-	errno = saved;
-	return one;
 }
 
 static uint64_t now_ns(void)
@@ -176,17 +158,14 @@ static int may_wait(const struct thread *t, uint32_t v, fipc_deadline d)
 }
 
 /* Until it is woken, or the word is not v any more. */
-static int sleep_on(struct thread *t, struct mutex *m, uint32_t v, fipc_deadline d)
+static int sleep_on(struct mutex *m, uint32_t v, fipc_deadline d)
 {
-	if (t->spins_to_skip > 0)
-		t->spins_to_skip--;
-	else if (is_on_one_processor())
-		t->spins_to_skip = SPIN_SKIPPED;
+	fipc__spun_in_vain();
 	return fipc__futex_wait(&m->word, v, d, FUTEX_SHARED);
 }
 
 /* Spin, say that somebody waits, or sleep, while *v stands there, with an owner; then *v is what does. An error: not woken. */
-static int wait_a_turn(struct thread *t, struct mutex *m, uint32_t *v, unsigned *spun, fipc_deadline d)
+static int wait_a_turn(struct mutex *m, uint32_t *v, unsigned *spun, fipc_deadline d)
 {
 	if (*spun < SPIN_QUIETLY || (*v & WORD_WAITERS && *spun < SPIN_MAX)) {
 		*spun = spin(*spun);
@@ -197,7 +176,7 @@ static int wait_a_turn(struct thread *t, struct mutex *m, uint32_t *v, unsigned 
 			*v |= WORD_WAITERS;
 		return 0;
 	} else {
-		int r = sleep_on(t, m, *v, d);
+		int r = sleep_on(m, *v, d);
 		if (r < 0 && r != -EAGAIN)
 			return r; /* it was not woken: a wake-up and a time-out at once are a wake-up */
 	}
@@ -206,15 +185,15 @@ static int wait_a_turn(struct thread *t, struct mutex *m, uint32_t *v, unsigned 
 }
 
 /* Before the first turn: not to spin, where it was found to be in vain. */
-static unsigned spun_already(const struct thread *t)
+static unsigned spun_already(void)
 {
-	return t->spins_to_skip > 0 ? SPIN_MAX : 0;
+	return fipc__may_spin() ? 0 : SPIN_MAX;
 }
 
 /* Have the word, or not: 0, FIPC_OWNER_DIED, or an error. Pending is set. */
 static int acquire(struct thread *t, struct mutex *m, fipc_deadline d, bool *ret_waited)
 {
-	unsigned spun = spun_already(t);
+	unsigned spun = spun_already();
 	uint32_t v = atomic_load_explicit(&m->word, memory_order_relaxed);
 	for (;;) {
 		int r;
@@ -230,7 +209,7 @@ static int acquire(struct thread *t, struct mutex *m, fipc_deadline d, bool *ret
 		if (r < 0)
 			return r;
 		*ret_waited = true;
-		r = wait_a_turn(t, m, &v, &spun, d);
+		r = wait_a_turn(m, &v, &spun, d);
 		if (r < 0)
 			return r;
 	}
@@ -238,14 +217,14 @@ static int acquire(struct thread *t, struct mutex *m, fipc_deadline d, bool *ret
 
 int fipc__mutex_await_free(struct thread *t, struct mutex *m, fipc_deadline d)
 {
-	unsigned spun = spun_already(t);
+	unsigned spun = spun_already();
 	/* seq_cst: acquire, which pairs with the release in unlock; and more for rwlock.c, as in acquire(). Read again it
 	 * needs no more than acquire: what the first look had to see, every later one sees. */
 	uint32_t v = atomic_load_explicit(&m->word, memory_order_seq_cst);
 	while ((v & WORD_TID) != 0) {
 		int r = may_wait(t, v, d);
 		if (r == 0)
-			r = wait_a_turn(t, m, &v, &spun, d);
+			r = wait_a_turn(m, &v, &spun, d);
 		if (r < 0)
 			return r;
 		if ((v & WORD_TID) == 0)

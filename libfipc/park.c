@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "park.h"
 
+#include "spin.h"
+
 #include <errno.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -53,6 +55,7 @@ int fipc__park(const _Atomic uint32_t *w, uint32_t expected, const _Atomic uint3
 {
 	struct futex_place places[2] = {{(const void *)w, expected}, {(const void *)v, v_expected}};
 	int r;
+	fipc__spun_in_vain();
 	if (v && fipc__futex_interruptible())
 		return fipc__futex_wait_first(places, 2, d);
 	r = v ? fipc__futex_wait_any(places, 2, d) : fipc__futex_wait((const void *)w, expected, d, FUTEX_SHARED);

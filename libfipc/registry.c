@@ -661,36 +661,36 @@ static int reclaim(fipc_registry *r, int fd, fipc_object_fn callback, void *cont
 	return error;
 }
 
-/* Its tracker, if this is one, or an error. */
-static int open_tracker(int trackers, const char *tracker, uint64_t *ret_inode)
+/* 1: it was dead, and this has been done. */
+static int reclaim_if_dead(fipc_registry *r, int trackers, const char *tracker, fipc_object_fn callback, void *context)
 {
+	struct stat st;
 	int32_t pid;
-	return fipc__tracker_parse_name(tracker, &pid, ret_inode) ? open_quietly(trackers, tracker) : -ENOENT;
+	uint64_t inode;
+	int error = 0, fd = fipc__tracker_parse_name(tracker, &pid, &inode) ? open_quietly(trackers, tracker) : -ENOENT;
+	if (fd < 0)
+		return out_of_something(fd) ? fd : 0;
+	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_ino == inode &&
+	    fipc__tracker_life_of(fd) == FIPC_DEAD) {
+		error = reclaim(r, fd, callback, context);
+		if (error == 0) {
+			drop_tracker(trackers, tracker, fd);
+			error = 1;
+		}
+	}
+	close(fd);
+	return error;
 }
 
 int fipc_registry_reclaim(fipc_registry *r, const char *tracker, fipc_object_fn callback, void *context)
 {
-	int trackers, fd, error = 0;
-	struct stat st;
-	uint64_t inode;
-	trackers = fipc__root_open_trackers(r->root, true, false);
+	int error = 0, trackers = fipc__root_open_trackers(r->root, true, false);
 	if (trackers < 0)
 		return trackers == -ENOENT ? 0 : trackers;
 	if (strncmp(tracker, UNFINISHED, strlen(UNFINISHED)) == 0 && !strchr(tracker, '/'))
 		drop_unfinished(trackers, tracker);
-	else if ((fd = open_tracker(trackers, tracker, &inode)) < 0)
-		error = out_of_something(fd) ? fd : 0;
-	else {
-		if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_ino == inode &&
-		    fipc__tracker_life_of(fd) == FIPC_DEAD) {
-			error = reclaim(r, fd, callback, context);
-			if (error == 0) {
-				drop_tracker(trackers, tracker, fd);
-				error = 1;
-			}
-		}
-		close(fd);
-	}
+	else
+		error = reclaim_if_dead(r, trackers, tracker, callback, context);
 	close(trackers);
 	return error;
 }

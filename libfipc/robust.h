@@ -49,7 +49,7 @@ struct thread {
 	void *_Atomic *pending;
 	intptr_t futex_offset; /* from a node to its lock word, as libc told the kernel */
 	uint32_t tid, pid, pidns;
-	uint32_t spins_to_skip; /* see mutex.c */
+	uint32_t spins_to_skip; /* see spin.h */
 	struct sentinel first, last;
 	struct thread *next_thread, **back; /* all threads of the process, under fipc__threads_lock */
 	void **head;

@@ -1,23 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A semaphore: 64 bytes (place.h). Its state is one 64-bit atomic, of which sleepers use the upper half, as a futex word.
+ * A semaphore: 64 bytes (place.h). Its state is one 64-bit atomic, of which sleepers use the upper half, as a futex
+ * word.
  *
  *	bits     meaning                        set by                          cleared by
  *	0..31    tokens                         post (adds), wait (takes one): one compare-and-swap of all 64 bits
  *	32..61   always 0
  *	62       PARK_READY: tokens > 0, no     that same compare-and-swap
  *	         more and no less
- *	63       PARK_WAITERS: somebody may     a waiter that finds no token,   the wake that found nobody, together with
- *	         be asleep                      before it sleeps; kept by take  waking all (one kernel step)
+ *	63       PARK_WAITERS: somebody may     a waiter that finds no token,   a wake, together with waking all
+ *	         be asleep                      before it sleeps; kept by take  (one kernel step)
  *	                                        and post
  *
  * Nobody falls asleep while there are tokens: FUTEX_WAIT asks for an upper half of PARK_WAITERS alone. WAITERS may be
  * stale in one direction, as in a lock word: set with nobody asleep. READY cannot be stale.
  *
  * `any`: how many threads sleep on this and other words at once (wait_any.c), each content with what another one has. A
- * wake-up that it is given would end there, so while there are some, whoever wakes, wakes all. Raised before such a thread
- * sleeps (seq_cst; pairs with the load after post's swap); one that is killed leaves it too high, which costs wake-ups and
- * strands nobody.
+ * wake-up that it is given would end there, so while there are some, whoever wakes, wakes all. Raised before such a
+ * thread sleeps (seq_cst; pairs with the load after post's swap); one that is killed leaves it too high, which costs
+ * wake-ups and strands nobody.
  */
 #ifndef FIPC_INTERNAL_SEM_H
 #define FIPC_INTERNAL_SEM_H
@@ -73,8 +74,8 @@ void fipc__sem_image(struct sem *s, uint32_t initial, unsigned flags);
 int fipc__sem_check(const struct sem *s);
 
 /*
- * For who waits for several things at once, of one that is not owned. note: before sleeping; true: there is no token, and
- * asleep is right while word is PARK_WAITERS. pass_on: a wake-up that came may have been for somebody else.
+ * For who waits for several things at once, of one that is not owned. note: before sleeping; true: there is no token,
+ * and asleep is right while word is PARK_WAITERS. pass_on: a wake-up that came may have been for somebody else.
  */
 bool fipc__sem_note(struct sem *s);
 void fipc__sem_pass_on(struct sem *s);

@@ -28,15 +28,17 @@
  * pending entry; then it must have the mutex, and that needs the entry. So meanwhile it holds the relay, a robust word
  * that is only ever tried for and that all sleepers watch; inside the mutex `queue` is pending again, and the relay is
  * given back before anything is looked at. If another has the relay, that one has yet to look, and will see what this
- * one was woken for. Life words and the relay enter the robust list before they carry the TID, and leave it after, so
- * that neither needs the pending entry.
+ * one was woken for. Life words enter the robust list before they carry the TID, and leave it after, so that they do not
+ * need the pending entry; they change hands under the mutex. The relay is tried for by many at once, and its link is the
+ * winner's alone: so it enters the list after, and leaves it before.
  *
  * Killed (crash list; M: the kernel marks the mutex, the next one inside counts anew; Q: it wakes one by `queue`):
  *
  *	in wait, before `held`           M; its life word, if it has one, holds nothing
  *	in wait, after `held`            M if inside; the life word is marked, one sleeper woken by it
  *	in wait, woken, before the relay Q
- *	in wait, holding the relay       the relay is marked, one sleeper woken by it
+ *	in wait, holding the relay       the relay is marked, one sleeper woken by it; not on the list yet, or any more:
+ *	                                 Q, and the next one to try marks it (marked_for_gone)
  *	in wait, inside, after that      M, Q
  *	in wait, before span or sequence M, and nobody sleeps who would have to know; after it, before the wake: M, Q
  *	in post, before the first change M, and its tokens come back as above
@@ -566,29 +568,28 @@ static bool take_relay(struct thread *t, struct owned *o)
 {
 	_Atomic uint32_t *word = &o->relay.word;
 	uint32_t v = get(word);
-	void *node = node_of(t, as_mutex(&o->relay));
 	if ((v & WORD_TID) != 0 && !marked_for_gone(&o->relay, v))
 		return false;
 	if (t->top == t->limit)
 		return false;
 	v = get(word);
-	push_held(t, node);
 	/* relaxed: nothing is protected by it */
 	while ((v & WORD_TID) == 0)
 		if (atomic_compare_exchange_weak_explicit(word, &v, (v & WORD_WAITERS) | t->tid, memory_order_relaxed,
-							  memory_order_relaxed))
+							  memory_order_relaxed)) {
+			/* Not before: the link is shared, and whoever has the word owns it. */
+			push_held(t, node_of(t, as_mutex(&o->relay)));
 			return true;
-	remove_held(t, find_held(t, node));
+		}
 	return false;
 }
 
 /* With `queue` pending, in or outside the mutex. */
 static void give_relay(struct thread *t, struct owned *o)
 {
+	remove_held(t, find_held(t, node_of(t, as_mutex(&o->relay))));
 	/* relaxed: as above; sleepers may set WAITERS meanwhile */
 	atomic_fetch_and_explicit(&o->relay.word, WORD_WAITERS, memory_order_relaxed);
-	barrier();
-	remove_held(t, find_held(t, node_of(t, as_mutex(&o->relay))));
 }
 
 /* Inside. 0 or an error: done; 1: there is no token, and places say where to sleep. */
@@ -640,6 +641,7 @@ static __attribute__((noinline)) int wait_slowly(struct thread *t, struct owned 
 		if (r <= 0)
 			return r;
 		owing = fipc__owe(t, &o->queue);
+		fipc__spun_in_vain();
 		r = fipc__futex_wait_any(places, n, d);
 		if (r >= 0 || r == -EAGAIN)
 			relay = take_relay(t, o);

@@ -3,25 +3,23 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <stdatomic.h>
-#include <unistd.h>
 
-/* More processors than a cpu_set_t has: then there are two. */
-static int count_processors(void)
+static bool is_on_one_processor(void)
 {
-	cpu_set_t set;
-	int saved = errno, n = sched_getaffinity(0, sizeof(set), &set) == 0 ? CPU_COUNT(&set) : 2;
+	cpu_set_t mine;
+	int saved = errno;
+	bool one = sched_getaffinity(0, sizeof(mine), &mine) == 0 && CPU_COUNT(&mine) == 1;
 	errno = saved;
-	return n;
+	return one;
 }
 
-bool fipc__may_spin(void)
+void fipc__spun_in_vain(void)
 {
-	static _Atomic int processors; /* relaxed: a number that every thread would find the same */
-	int n = atomic_load_explicit(&processors, memory_order_relaxed);
-	if (n == 0) {
-		n = count_processors();
-		atomic_store_explicit(&processors, n, memory_order_relaxed);
-	}
-	return n > 1;
+	struct thread *t = fipc__self;
+	if (!t->top)
+		return;
+	if (t->spins_to_skip > 1)
+		t->spins_to_skip--;
+	else
+		t->spins_to_skip = is_on_one_processor() ? SPIN_SKIPPED : 0;
 }

@@ -1,12 +1,24 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Looking again a few times before sleeping: where two can run at once, most waits are shorter than a wake-up. */
+/*
+ * Looking again a few times before sleeping: where two can run at once, most waits are shorter than a wake-up. But a thread
+ * on one processor spins in vain, for whom it waits for could not run meanwhile, unless he is on another one. So after it
+ * has, this many sleeps come without spinning before it is asked again on how many it is.
+ */
 #ifndef FIPC_SPIN_H
 #define FIPC_SPIN_H
 
-#include <stdbool.h>
+#include "robust.h"
 
-/* Can somebody else run while this process spins? Not when it has one processor. */
-bool fipc__may_spin(void);
+enum { SPIN_SKIPPED = 64 };
+
+/* May this thread spin? */
+static inline bool fipc__may_spin(void)
+{
+	return fipc__self->spins_to_skip == 0;
+}
+
+/* This thread goes to sleep: whatever spinning there was did not help. */
+void fipc__spun_in_vain(void);
 
 static inline void fipc__spin_pause(void)
 {

@@ -2,21 +2,23 @@
 /*
  * Waiting for the first of several.
  *
- * A thread has one pending entry, and sleeps on many words here. So none of its wake-ups may be meant for it alone: before it
- * sleeps it counts itself in each object's `any`, and while that is not 0 whoever wakes there wakes all. (A queue has a flag
- * for it, which whoever wakes all clears; an object that is always woken as a whole has none.) A thread that is killed in here
- * has therefore taken no wake-up from anybody; it leaves the count too high, which costs wake-ups and nothing else.
+ * A thread has one pending entry, and sleeps on many words here. So none of its wake-ups may be meant for it alone:
+ * before it sleeps it counts itself in each object's `any`, and while that is not 0 whoever wakes there wakes all. (A
+ * queue has a flag for it, which whoever wakes all clears; an object that is always woken as a whole has none.) A
+ * thread that is killed in here has therefore taken no wake-up from anybody; it leaves the count too high, which costs
+ * wake-ups and nothing else.
  *
- * One sort of wake-up does reach a single one: the kernel's, for a thread that died with a word on its record. If it reaches
- * one of ours, who then has something else, it wakes on (pass_on) at every other object where there is something to be had.
- * Only if it is killed too, before that, is somebody left asleep who could go on, until the next wake at that object.
+ * One sort of wake-up does reach a single one: the kernel's, for a thread that died with a word on its record. If it
+ * reaches one of ours, who then has something else, it wakes on (pass_on) at every other object where there is
+ * something to be had. Only if it is killed too, before that, is somebody left asleep who could go on, until the next
+ * wake at that object.
  *
  * A thread is killed (crash list):
  *
- *	before it sleeps, asleep, woken  nothing was taken; the counts stay too high. The first word is pending, so that with one
- *	                                 object it is as exact as its own wait.
- *	having taken                     as in that object's wait. What others are owed at other objects, it was not given by a
- *	                                 living thread: see above.
+ *	before it sleeps, asleep, woken  nothing was taken; the counts stay too high. The first word is pending, so that
+ *	                                 with one object it is as exact as its own wait.
+ *	having taken                     as in that object's wait. What others are owed at other objects, it was not given
+ *	                                 by a living thread: see above.
  */
 #include "event.h"
 #include "handle.h"
@@ -36,9 +38,9 @@ struct seat {
 };
 
 /*
- * What there is to know of a kind. check: 0, or why it cannot be waited for. look: where we stand; before the first take.
- * ready: 1 something is to be had, 0, or an error. take: the same, and it is had. arm: where to sleep, how many places, at
- * least 1; 0: look again; -E2BIG. any: NULL: it has no count.
+ * What there is to know of a kind. check: 0, or why it cannot be waited for. look: where we stand; before the first
+ * take. ready: 1 something is to be had, 0, or an error. take: the same, and it is had. arm: where to sleep, how many
+ * places, at least 1; 0: look again; -E2BIG. any: NULL: it has no count.
  */
 struct waitable_kind {
 	int (*check)(const void *object);
@@ -199,7 +201,7 @@ static int take_seat(const struct fipc_waitable *w, struct seat *ret)
 	return r;
 }
 
-/* seq_cst, and before its state is looked at; pairs with the look of whoever wakes: it sees the count, or we see its change */
+/* seq_cst, before the state is looked at; pairs with the look of whoever wakes: it sees this, or we see its change */
 static void count(const struct seat *s, unsigned n, uint32_t difference)
 {
 	for (unsigned i = 0; i < n; i++)
@@ -231,7 +233,7 @@ static int arm(struct seat *s, unsigned n, struct futex_place *places)
 	return (int)used;
 }
 
-/* 0 woken, -EAGAIN look again, or an error: was not woken. One word is slept on in such a way that every signal is heard. */
+/* 0 woken, -EAGAIN look again, or an error: was not woken. On one word, it is slept so that every signal is heard. */
 static int sleep_on(const struct futex_place *places, unsigned n, fipc_deadline d)
 {
 	bool owing = fipc__owe(fipc__self, places[0].word);

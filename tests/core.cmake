@@ -10,17 +10,24 @@ fipc_test(namespaces test_namespaces.c support.c)
 fipc_test(named_neighbours test_named_neighbours.c support.c)
 fipc_test(sem_owned test_sem_owned.c support.c LABELS nomemcheck) # valgrind knows no futex_waitv
 fipc_test(rwlock test_rwlock.c support.c LABELS nomemcheck) # the same
+foreach(name mq mq_notify mq_hostile mq_death) # the same
+	fipc_test(${name} test_${name}.c support.c LABELS nomemcheck)
+endforeach()
 fipc_test(lookers test_lookers.c support.c LABELS nomemcheck)
+fipc_test(root test_root.c support.c STATIC)
+fipc_test(crowd test_crowd.c support.c LABELS nomemcheck) # valgrind knows no futex_waitv
 fipc_test(thread_end test_thread_end.c support.c LABELS nomemcheck)
 fipc_test(two_copies test_two_copies.c support.c STATIC DEPENDS fipc LABELS nomemcheck LIBRARIES ${CMAKE_DL_LIBS})
 target_compile_definitions(test_two_copies PRIVATE FIPC_SHARED_PATH="$<TARGET_FILE:fipc>")
 
 # Killed at every instruction or system call. Linked statically and bound at load time: the instructions of the dynamic
 # linker are not the subject.
-foreach(name cond event wait_any mutex name sem sem_owned rwlock)
+foreach(name cond event wait_any mq mutex name sem sem_owned rwlock)
 	fipc_test(sweep_${name} sweep/${name}.c sweep/step.c support.c STATIC
 		TIMEOUT 300 LABELS sweep nomemcheck nosanitize)
 	target_link_options(test_sweep_${name} PRIVATE -Wl,-z,now)
+	set_tests_properties(test_sweep_${name} PROPERTIES ENVIRONMENT FIPC_SWEEP_EVERY=5)
+	list(APPEND sweeps COMMAND test_sweep_${name})
 endforeach()
 # The examples of docs/ run, too.
 add_executable(io_uring_wait ${PROJECT_SOURCE_DIR}/docs/examples/io_uring_wait.c)
@@ -30,11 +37,14 @@ fipc_register(test_io_uring_wait "" "" "" "nomemcheck" $<TARGET_FILE:io_uring_wa
 fipc_test(lost_wakeup sweep/lost_wakeup.c support.c TIMEOUT 120 LABELS nomemcheck)
 
 # Every call that can fail does: those that fault.c stands in for.
-fipc_test(faults test_faults.c fault.c support.c STATIC)
+fipc_test(faults test_faults.c fault.c support.c STATIC TIMEOUT 120 LABELS nomemcheck)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS fault.c)
 file(STRINGS fault.c wraps REGEX "^WRAP\\(")
 list(TRANSFORM wraps REPLACE "^WRAP\\([^,]*, ([a-z0-9_]+).*" "-Wl,--wrap=\\1")
 target_link_options(test_faults PRIVATE ${wraps})
+
+# Every point, one sweep after the other.
+add_custom_target(sweep ${sweeps} USES_TERMINAL)
 
 # Killed by chance: a few seconds here, as long as one likes by `make soak`.
 fipc_test(soak sweep/soak.c support.c LABELS nomemcheck)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The contract of an event, in place and by name; and what becomes of a wake-up when those who were woken are killed. */
+/* The contract of an event, in place and by name; and what becomes of a wake-up when one who was woken is killed. */
 #include "support.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A queue whose memory a peer writes over. What comes of it is anybody's guess, but for this: no call crashes, none writes
- * outside the queue and the caller's buffer, FIPC_NOW returns, and so does a wait with a deadline.
+ * A queue whose memory a peer writes over. What comes of it is anybody's guess, but for this: no call crashes, none
+ * writes outside the queue and the caller's buffer, FIPC_NOW returns, and so does a wait with a deadline.
  */
 #include "support.h"
 

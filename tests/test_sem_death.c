@@ -90,7 +90,7 @@ IN_CHILD(test_woken_and_killed)
 		murder(pids[0]);
 		await(fipc_sem_value(&stage->s) == 0);
 		if (!fipc_word_load(&stage->got[0])) {
-			/* Killed between its taking and its saying so it leaves the second asleep: then this is for him. */
+			/* Killed between its taking and its saying so, it leaves the second asleep. */
 			await(fipc_word_load(&stage->got[1]) || look(&stage->s).waiters == 1);
 			passed_on += fipc_word_load(&stage->got[1]);
 		}
@@ -135,7 +135,8 @@ IN_CHILD(test_taken_by_the_dead)
 /* ---- killed by chance ---- */
 
 enum { WORKERS = 5, TOKENS = 2, KILL_EVERY_US = 3000, PAUSE_EVERY = 20, DEFAULT_SECONDS = 3 };
-enum { IDLE, TAKING, HOLDS, GIVING }; /* what a worker is at; killed while TAKING or GIVING it may have done it or not */
+/* What a worker is at; killed while TAKING or GIVING it may have done it or not. */
+enum { IDLE, TAKING, HOLDS, GIVING };
 
 static struct soak {
 	fipc_sem s;

@@ -185,7 +185,7 @@ static void take_token(void *argument)
 	pass(&stage->passed);
 }
 
-/* Whoever waits for several is woken by one thing and then by another, before it runs: nobody is kept waiting by that. */
+/* Whoever waits for several is woken by one thing and then by another, before it runs: nobody else waits for that. */
 static void test_does_not_eat_the_others_wakeup(void **state)
 {
 	pid_t any, plain;

@@ -2,9 +2,9 @@
 /*
  * An event loop on io_uring that also waits for a semaphore and an event of fipc, without a thread for them.
  *
- * The loop arms each of them (fipc_futex_arm), has io_uring sleep on the futex word that it is told, and when that completes
- * disarms and tries. Another process posts five tokens and then sets the event. IORING_OP_FUTEX_WAIT needs Linux 6.7; where it
- * is missing this says so and ends with status 77.
+ * The loop arms each of them (fipc_futex_arm), has io_uring sleep on the futex word that it is told, and when that
+ * completes disarms and tries. Another process posts five tokens and then sets the event. IORING_OP_FUTEX_WAIT needs
+ * Linux 6.7; where it is missing this says so and ends with status 77.
  *
  *	cc io_uring_wait.c -lfipc
  */

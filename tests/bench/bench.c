@@ -8,10 +8,12 @@
 #include <string.h>
 #include <unistd.h>
 
-extern const struct group bench_alone, bench_two, bench_eight, bench_death, bench_big_death, bench_open, bench_create;
+extern const struct group bench_alone, bench_two, bench_eight, bench_death, bench_big_death, bench_open, bench_create,
+			  bench_sem, bench_owned, bench_pingpong, bench_pingpong_two, bench_mq, bench_mq_two;
 
 static const struct group *const groups[] = {
 	&bench_alone, &bench_two, &bench_eight, &bench_death, &bench_big_death, &bench_open, &bench_create,
+	&bench_sem, &bench_owned, &bench_pingpong, &bench_pingpong_two, &bench_mq, &bench_mq_two,
 };
 enum { GROUPS = sizeof(groups) / sizeof(*groups) };
 

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The semaphore's protocol (libfipc/sem.c), as a model: WAITERS_N threads that wait CALLS times, one that tries once, and
- * POSTERS posters of POSTS tokens each. Every step is one atomic instruction, one store that the kernel may look at, or one
- * futex system call. SIGKILL comes before any step of any thread, KILLS times at most, and the kernel's work at a death is a
- * step between which others run.
+ * The semaphore's protocol (libfipc/sem.c), as a model: WAITERS_N threads that wait CALLS times, one that tries once,
+ * and POSTERS posters of POSTS tokens each. Every step is one atomic instruction, one store that the kernel may look
+ * at, or one futex system call. SIGKILL comes before any step of any thread, KILLS times at most, and the kernel's work
+ * at a death is a step between which others run.
  *
- * Claimed: when all who are alive have finished or sleep, nobody sleeps while there are tokens; tokens are neither lost nor
- * doubled; whoever sleeps has WAITERS set.
+ * Claimed: when all who are alive have finished or sleep, nobody sleeps while there are tokens; tokens are neither lost
+ * nor doubled; whoever sleeps has WAITERS set.
  *
  * BAD: a variant that must not hold.
- *	FLAG_BESIDE   WAITERS is a flag beside the state, set before the look at the tokens has been repeated by the kernel
+ *	FLAG_BESIDE   WAITERS is a flag beside the state, and not in what the kernel compares
  *	NO_BATON      whoever was woken does not look whether there is more
  *	NOT_PENDING   a sleeper has nothing on record
  *	UNKEPT        a poster has nothing on record
@@ -163,7 +163,7 @@ end:	do
 		fi
 	}
 
-	/* fipc__park: the kernel compares: WAITERS, and READY clear. (FLAG_BESIDE: it compares a word that does not say.) */
+	/* fipc__park: the kernel compares: WAITERS, and READY clear. (FLAG_BESIDE: a word that does not say.) */
 	:: atomic {
 		at == SLEEP ->
 		if

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * A condition variable, and a process killed at every instruction of wait, signal and broadcast: no signal is lost to those
- * who sleep, and nobody is stranded.
+ * A condition variable, and a process killed at every instruction of wait, signal and broadcast: no signal is lost to
+ * those who sleep, and nobody is stranded.
  *
- * What a killed waiter may take with it: a signal, if it had the mutex. Then the mutex tells of its death; before, another
- * sleeper returns in its place.
+ * What a killed waiter may take with it: a signal, if it had the mutex. Then the mutex tells of its death; before,
+ * another sleeper returns in its place.
  */
 #include "step.h"
 

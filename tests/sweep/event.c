@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * An event, and a process killed at every instruction of set and wait: who sleeps on an event that is set, or that was set
- * while it slept (manual), passes; nobody is stranded afterwards.
+ * An event, and a process killed at every instruction of set and wait: who sleeps on an event that is set, or that was
+ * set while it slept (manual), passes; nobody is stranded afterwards.
  */
 #include "step.h"
 

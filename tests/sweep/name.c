@@ -393,7 +393,7 @@ static void sweep(const char *name, const struct scene *scene)
 	gate_make(&victim_ready);
 	gate_make(&victim_go);
 	stops = count_stops(scene);
-	for (unsigned i = 0; i < stops && failures < ENOUGH_FAILURES; i++, points += 3) {
+	for (unsigned i = sweep_first(); i < stops && failures < ENOUGH_FAILURES; i += sweep_every(), points += 3) {
 		failures += attempt(name, scene, (struct where){i, 0, 0});
 		failures += attempt(name, scene, (struct where){i, 0, 1});
 		failures += attempt(name, scene, (struct where){i, 1 + i * 37 % FURTHEST, i % 4 < 2});

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * No single SIGKILL, at any instruction of any process, leaves a live waiter asleep while a semaphore has tokens, or
- * loses or doubles one: what is there, what the living took and what the dead had taken is what was there and was added.
+ * loses or doubles one: what is there, what the living took and what the dead had taken is what was there and was
+ * added.
  *
- * In each scene one process, the victim, is run up to an instruction and killed there. What it had added or taken by then
- * follows from the sum: nothing before some instruction, all of it from that one on.
+ * In each scene one process, the victim, is run up to an instruction and killed there. What it had added or taken by
+ * then follows from the sum: nothing before some instruction, all of it from that one on.
  */
 #include "step.h"
 
@@ -238,8 +239,8 @@ static void complain(const struct scene *scene, unsigned point, const char *what
 {
 	struct fipc_sem_info info = look();
 
-	fprintf(stderr, "killed after %u instructions: %s; value %u, %u asleep, %u of %d served, victim did %lld\n", point,
-		what, info.value, info.waiters, count_got(scene), scene->waiters, (long long)done);
+	fprintf(stderr, "killed after %u instructions: %s; value %u, %u asleep, %u of %d served, victim did %lld\n",
+		point, what, info.value, info.waiters, count_got(scene), scene->waiters, (long long)done);
 }
 
 static void judge(const struct scene *scene, const struct run *run, unsigned point, struct tally *t)

@@ -178,6 +178,28 @@ static unsigned meet(struct seen *table, uintptr_t pc)
 	return ++table[i].times;
 }
 
+unsigned sweep_every(void)
+{
+	const char *every = getenv("FIPC_SWEEP_EVERY");
+	int n = every ? atoi(every) : 1;
+
+	return n > 0 ? (unsigned)n : 1;
+}
+
+unsigned sweep_first(void)
+{
+	return (unsigned)(now_ns() / 1000) % sweep_every();
+}
+
+static struct points thin(struct points all)
+{
+	struct points left = {.at = all.at};
+
+	for (unsigned i = sweep_first(); i < all.n; i += sweep_every())
+		left.at[left.n++] = all.at[i];
+	return left;
+}
+
 enum { TWICE = 2, NOW_AND_THEN = 61 };
 
 struct points record_points(pid_t pid, enum stop *ret)
@@ -194,7 +216,7 @@ struct points record_points(pid_t pid, enum stop *ret)
 		*ret = step_instruction(pid);
 	}
 	free(table);
-	return points;
+	return thin(points);
 }
 
 struct points record_some_points(pid_t pid, unsigned most, enum stop *ret)

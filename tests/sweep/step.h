@@ -31,13 +31,21 @@ int stops_again(pid_t pid);
 /* SIGKILL it where it stands, and reap; nothing if it has finished. */
 void kill_there(pid_t pid, enum stop stop);
 
+/*
+ * FIPC_SWEEP_EVERY=n in the environment: kill at every n-th point only, beginning at one that chance chooses. So `make test`
+ * does, for the sake of time; `make sweep`, and a sweep run by hand, leaves out nothing.
+ */
+unsigned sweep_every(void); /* n */
+unsigned sweep_first(void); /* 0 to n - 1; another one at each call */
+
 /* Where to kill: numbers of instructions, ascending. */
 struct points {
 	unsigned n, *at;
 };
 /*
  * Run it to its end, or until it sleeps, and say where to kill: after every instruction; only of one that is run again
- * and again, as in a loop that spins, the first two times and then now and then. Does not kill.
+ * and again, as in a loop that spins, the first two times and then now and then; and of these what FIPC_SWEEP_EVERY
+ * leaves. Does not kill.
  */
 struct points record_points(pid_t pid, enum stop *ret);
 /* At most `most` points, evenly, of an operation too long for every one. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Two wait for a token; one of them, the victim, for a bell as well, and it is killed at every instruction of that. Where
- * there is a token, the other one gets it.
+ * Two wait for a token; one of them, the victim, for a bell as well, and it is killed at every instruction of that.
+ * Where there is a token, the other one gets it.
  */
 #include "step.h"
 
