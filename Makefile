@@ -4,10 +4,10 @@
 #	make            build, in build/
 #	make demo       see an owner killed, the next one told, and fipcd cleaning up
 #	make test       everything that tests, four times: plain, under ASan + UBSan, TSan, valgrind
-#	make coverage   which lines of library, daemon and tool the tests run
+#	make coverage   which lines of library, daemon and tool the tests run; fails if those of the library are too few
 #	make bench      build and run the benchmark
-#	make sweep      kill at every single instruction of every operation; the tests do every fifth
-#	make soak       ten minutes of processes killed by chance
+#	make sweep      kill at every single instruction of every operation; the tests do every tenth
+#	make soak       nine minutes of processes killed by chance
 #	make install    PREFIX=/usr/local unless told; DESTDIR= for a staged one
 #
 # demo, test, coverage, bench, sweep and soak first install, with apt-get, what they need and is missing. CC= and CMAKE_FLAGS=

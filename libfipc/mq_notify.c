@@ -88,7 +88,7 @@ static void send_signal(const struct sigevent *how, uint32_t pid, uint32_t uid)
 	info.si_pid = (pid_t)pid;
 	info.si_uid = uid;
 	info.si_value = how->sigev_value;
-	syscall(SYS_rt_sigqueueinfo, getpid(), how->sigev_signo, &info); /* too many queued: as mq_notify(3), not told */
+	syscall(SYS_rt_sigqueueinfo, getpid(), how->sigev_signo, &info); /* too many are queued: not told */
 }
 
 /* Until it is due, or the registration is to end. */

@@ -7,8 +7,8 @@
  * of all 64 bits. From then on whoever does more sets READY with it, in one step; so nobody falls asleep beside a
  * message. Then he sleeps
  *
- *	on the bed alone              if nobody else is there: FUTEX_WAIT. Who does more clears WAITERS in the same step,
- *	                              and wakes him;
+ *	on the bed alone              if nobody else is there: FUTEX_WAIT. Who does more clears WAITERS in the same
+ *	                              step, and wakes him;
  *	on the bed and the lock word  in a crowd, or when somebody is inside: futex_waitv. Who leaves wakes one at the
  *	                              lock word if there is room, and so does the kernel for the dead.
  *
@@ -20,9 +20,9 @@
  *
  * A thread is killed (crash list); "inside" is between enter and leave:
  *
- *	before it sleeps, asleep,     pending: the lock word. TID part 0: the kernel wakes another sleeper. Another's TID:
- *	woken, before the swap that   that one wakes on leaving, if there is room: it kept WAITERS, and looks after its
- *	takes the lock                release at what the other side has done.
+ *	before it sleeps, asleep,     pending: the lock word. TID part 0: the kernel wakes another sleeper. Another's
+ *	woken, before the swap that   TID: that one wakes on leaving, if there is room: it kept WAITERS, and looks after
+ *	takes the lock                its release at what the other side has done.
  *	making a crowd, before the    pending: the bed, and the kernel wakes the lone sleeper.
  *	wake
  *	after the swap, inside        pending or in the list, with its own TID: OWNER_DIED, and the kernel wakes one if

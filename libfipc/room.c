@@ -7,8 +7,8 @@
 #include <signal.h>
 
 /*
- * A signal makes some kernels give up, undoing what was done (fallocate(2), EINTR): who gets many of them would never be
- * done. So the second try is without.
+ * A signal makes some kernels give up, undoing what was done (fallocate(2), EINTR): who gets many of them would never
+ * be done. So the second try is without.
  */
 static int make_room_unheard(int fd, off_t from, off_t size)
 {

@@ -573,9 +573,9 @@ static bool take_relay(struct thread *t, struct owned *o)
 	if (t->top == t->limit)
 		return false;
 	v = get(word);
-	/* relaxed: nothing is protected by it */
+	/* acquire; pairs with the release in give_relay: the link is its last owner's until then */
 	while ((v & WORD_TID) == 0)
-		if (atomic_compare_exchange_weak_explicit(word, &v, (v & WORD_WAITERS) | t->tid, memory_order_relaxed,
+		if (atomic_compare_exchange_weak_explicit(word, &v, (v & WORD_WAITERS) | t->tid, memory_order_acquire,
 							  memory_order_relaxed)) {
 			/* Not before: the link is shared, and whoever has the word owns it. */
 			push_held(t, node_of(t, as_mutex(&o->relay)));
@@ -588,8 +588,8 @@ static bool take_relay(struct thread *t, struct owned *o)
 static void give_relay(struct thread *t, struct owned *o)
 {
 	remove_held(t, find_held(t, node_of(t, as_mutex(&o->relay))));
-	/* relaxed: as above; sleepers may set WAITERS meanwhile */
-	atomic_fetch_and_explicit(&o->relay.word, WORD_WAITERS, memory_order_relaxed);
+	/* release; pairs with the acquire in take_relay. Sleepers may set WAITERS meanwhile */
+	atomic_fetch_and_explicit(&o->relay.word, WORD_WAITERS, memory_order_release);
 }
 
 /* Inside. 0 or an error: done; 1: there is no token, and places say where to sleep. */

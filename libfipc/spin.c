@@ -18,8 +18,8 @@ void fipc__spun_in_vain(void)
 	struct thread *t = fipc__self;
 	if (!t->top)
 		return;
-	if (t->spins_to_skip > 1)
+	if (t->spins_to_skip > 0)
 		t->spins_to_skip--;
-	else
-		t->spins_to_skip = is_on_one_processor() ? SPIN_SKIPPED : 0;
+	else if (is_on_one_processor())
+		t->spins_to_skip = SPIN_SKIPPED;
 }

@@ -2,14 +2,14 @@
 /*
  * Looking again a few times before sleeping: where two can run at once, most waits are shorter than a wake-up. But a thread
  * on one processor spins in vain, for whom it waits for could not run meanwhile, unless he is on another one. So after it
- * has, this many sleeps come without spinning before it is asked again on how many it is.
+ * has, this many sleeps come without spinning before the next try: then the tries, of 17 us, are 0.03 us of each sleep.
  */
 #ifndef FIPC_SPIN_H
 #define FIPC_SPIN_H
 
 #include "robust.h"
 
-enum { SPIN_SKIPPED = 64 };
+enum { SPIN_SKIPPED = 512 };
 
 /* May this thread spin? */
 static inline bool fipc__may_spin(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Several processes of several threads that all want the same, with patience and without, and all live: nobody is let in
- * who should not be, nothing is lost, and all come to their end.
+ * Several processes of several threads that all want the same, with patience and without, and all live: nobody is let
+ * in who should not be, nothing is lost, and all come to their end.
  */
 #include "support.h"
 

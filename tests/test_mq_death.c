@@ -2,7 +2,7 @@
 /*
  * Two senders and two receivers on one queue, one of them killed every now and then, and another one started in its
  * place: nothing is lost, doubled or torn, each receiver sees each sender's messages of one priority in their order,
- * and all go on. test_mq_death [<seconds>], 3 unless told.
+ * and all go on. test_mq_death [<seconds>], 3 unless told, 60 at most.
  *
  * A sender that is killed leaves its last message whole or not at all. A receiver that is killed may take one with
  * it: the one in its hands.
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 enum { SENDERS = 2, RECEIVERS = 2, PRIORITIES = 3, LONGEST = 300 };
-enum { MOST_LIVES = 4000, SEQUENCES = 2000, STUCK_MS = 10000 };
+enum { MOST_LIVES = 20000, SEQUENCES = 2000, STUCK_MS = 10000 };
 
 struct message {
 	uint32_t life, sequence, prio, length, checksum;

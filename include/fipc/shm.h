@@ -56,7 +56,8 @@ typedef struct fipc_shm fipc_shm; /* of this process; a child of fork() has a co
  * mode: permission bits (0777 at most), exact whatever the umask; used by the call that creates, ignored by one that
  * joins. To write needs read and write permission, FIPC_READONLY read permission.
  *
- * Returns FIPC_CREATED or 0, and sets *ret; or, and then what is there is as it was,
+ * Returns FIPC_CREATED or 0, and sets *ret; or, and then what is there is as it was (but FIPC_REPLACE has taken its name
+ * away already if there is no memory for the new one),
  *	-EINVAL        a bad name, flag, mode or directory, or what is there is no shared memory
  *	-ENOENT        it is not there (or all who used it are gone), and no FIPC_CREATE; or nor is the directory's
  *	               parent
