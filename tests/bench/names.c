@@ -12,12 +12,22 @@ enum { OPENS = 300 };
 
 /* ---- open and close what another process has open ---- */
 
-static struct peer there = {.name = "there", .flags = FIPC_CREATE, .wanted = FIPC_CREATED};
+static struct gate opened;
+static pid_t other;
 static char semaphore_name[64];
+
+static void keep_open(void *argument)
+{
+	(void)argument;
+	must_open("there", FIPC_CREATE, FIPC_CREATED);
+	gate_open(&opened);
+	for (;;)
+		pause();
+}
 
 static void let_go(void)
 {
-	peer_leaves(&there);
+	murder(other);
 	sem_unlink(semaphore_name);
 }
 
@@ -30,7 +40,9 @@ static void prepare(void)
 	s = sem_open(semaphore_name, O_CREAT | O_EXCL, 0600, 1);
 	must(s != SEM_FAILED);
 	sem_close(s);
-	peer_begins(&there);
+	gate_make(&opened);
+	other = start(keep_open, NULL);
+	gate_pass(&opened);
 	atexit(let_go);
 }
 
