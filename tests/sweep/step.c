@@ -191,12 +191,20 @@ unsigned sweep_first(void)
 	return (unsigned)(now_ns() / 1000) % sweep_every();
 }
 
+/* Of a short operation more than that; and its last point, where it is done, always. */
 static struct points thin(struct points all)
 {
+	enum { FEWEST = 20 };
+	unsigned every = sweep_every(), most = all.n / FEWEST, first;
 	struct points left = {.at = all.at};
 
-	for (unsigned i = sweep_first(); i < all.n; i += sweep_every())
+	if (every > most)
+		every = most > 0 ? most : 1;
+	first = sweep_first() % every;
+	for (unsigned i = first; i < all.n; i += every)
 		left.at[left.n++] = all.at[i];
+	if (all.n > 0 && (all.n - 1) % every != first)
+		left.at[left.n++] = all.at[all.n - 1];
 	return left;
 }
 
