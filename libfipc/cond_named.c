@@ -19,10 +19,13 @@ static void image(void *ret, const void *params, unsigned flags)
 	fipc__cond_image(ret, flags);
 }
 
-static int check(const void *head, size_t size)
+static int check(const void *head, size_t *size)
 {
 	int r = fipc__cond_check(head);
-	return r < 0 ? r : size < sizeof(fipc_cond) ? -EINVAL : 0;
+	if (r == 0 && *size < sizeof(fipc_cond))
+		r = -EINVAL;
+	*size = sizeof(fipc_cond);
+	return r;
 }
 
 /* Unmapping must not overtake a thread that is about to wake, that sleeps, or that is on its way to the mutex. */

@@ -19,10 +19,13 @@ static void image(void *ret, const void *params, unsigned flags)
 	fipc__event_image(ret, flags);
 }
 
-static int check(const void *head, size_t size)
+static int check(const void *head, size_t *size)
 {
 	int r = fipc__event_check(head);
-	return r < 0 ? r : size < sizeof(fipc_event) ? -EINVAL : 0;
+	if (r == 0 && *size < sizeof(fipc_event))
+		r = -EINVAL;
+	*size = sizeof(fipc_event);
+	return r;
 }
 
 /* Unmapping must not overtake a thread that has set it and is about to wake, nor one that sleeps. */

@@ -53,14 +53,18 @@ static void image(void *ret, const void *params, unsigned flags)
 	m->magic = OBJECT_MAGIC;
 }
 
-static int check(const void *head, size_t size)
+static int check(const void *head, size_t *size)
 {
 	const struct mq *m = head;
 	struct mq_shape shape;
 	int r = fipc__kind_check(m->magic, m->kind, KIND_MQ, 0);
 	if (r == 0)
 		r = fipc__mq_shape(m->max_messages, m->max_message_size, &shape);
-	return r < 0 ? r : size < shape.size ? -EINVAL : 0;
+	if (r == 0 && *size < shape.size)
+		r = -EINVAL;
+	if (r == 0)
+		*size = shape.size;
+	return r;
 }
 
 /* Does a thread of this process sleep, or is it on its way in or out? Then it will be out in a moment, or is in use. */

@@ -21,10 +21,13 @@ static void image(void *ret, const void *params, unsigned flags)
 	fipc__mutex_image(ret, flags);
 }
 
-static int check(const void *head, size_t size)
+static int check(const void *head, size_t *size)
 {
 	int r = fipc__mutex_check(head);
-	return r < 0 ? r : size < sizeof(fipc_mutex) ? -EINVAL : 0;
+	if (r == 0 && *size < sizeof(fipc_mutex))
+		r = -EINVAL;
+	*size = sizeof(fipc_mutex);
+	return r;
 }
 
 /*

@@ -119,7 +119,7 @@ static int read_and_check(struct object *o, const struct object_kind *kind)
 	memcpy(&o->header, image, sizeof(o->header));
 	o->size = (size_t)o->st.st_size - OBJECT_OFFSET;
 	r = fipc__header_check(&o->header, kind->type);
-	return r < 0 ? r : kind->check(image + OBJECT_OFFSET, o->size);
+	return r < 0 ? r : kind->check(image + OBJECT_OFFSET, &o->size);
 }
 
 /* Looks at a looker: many at short intervals, for most are gone in a moment; then longer ones, 40 ms in all. */

@@ -37,8 +37,11 @@ struct object_kind {
 	int (*size)(const void *params, size_t *ret);
 	/* Fill the first OBJECT_IMAGE_MAX bytes (or all, if there are fewer) of a new one; they are, and the rest is, zero. */
 	void (*image)(void *ret, const void *params, unsigned flags);
-	/* Given a copy of the first OBJECT_HEAD bytes: is it one, and does it take `size` bytes? 0 or a negative errno. */
-	int (*check)(const void *head, size_t size);
+	/*
+	 * Given a copy of the first OBJECT_HEAD bytes: is it one, whole in a file that has room for *size bytes? 0, and *size
+	 * is what it takes (of a file that somebody has made larger no more is mapped); or a negative errno.
+	 */
+	int (*check)(const void *head, size_t *size);
 
 	/* Does a thread of this process use it? 0 no, -EBUSY yes, -EAGAIN perhaps not for long. */
 	int (*busy)(const void *object);

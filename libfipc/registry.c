@@ -219,6 +219,7 @@ static int read_copy(struct walk *w, int fd, const struct object_kind *kind, str
 	unsigned char *copy = w->copy;
 	struct object_header header;
 	ssize_t n = pread(fd, copy, OBJECT_OFFSET + LOOK_MAX, 0);
+	size_t copied, size = o->size;
 	int r;
 	if (n < 0)
 		return -errno;
@@ -227,12 +228,14 @@ static int read_copy(struct walk *w, int fd, const struct object_kind *kind, str
 	memcpy(&header, copy, sizeof(header));
 	r = fipc__header_check(&header, o->type);
 	if (r == 0)
-		r = kind->check(copy + OBJECT_OFFSET, o->size);
+		r = kind->check(copy + OBJECT_OFFSET, &size);
 	if (r < 0)
 		return r;
 	note_header(&header, o);
+	o->size = size;
 	o->holders = w->holders;
-	return look_inside(w, fd, kind, (size_t)n - OBJECT_OFFSET, o);
+	copied = (size_t)n - OBJECT_OFFSET;
+	return look_inside(w, fd, kind, copied < size ? copied : size, o);
 }
 
 /* All that is known of it is beside it. */

@@ -22,9 +22,9 @@ static void image(void *ret, const void *params, unsigned flags)
 	fipc__rwlock_image(ret, *readers);
 }
 
-static int check(const void *head, size_t size)
+static int check(const void *head, size_t *size)
 {
-	return fipc__rwlock_check(head, size);
+	return fipc__rwlock_check(head, *size);
 }
 
 /* Of the file's size, which was found to agree with the head when it was opened; the head may say anything by now. */

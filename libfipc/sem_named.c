@@ -30,14 +30,17 @@ static void image(void *ret, const void *params, unsigned flags)
 		fipc__sem_image(ret, w->initial, flags);
 }
 
-static int check(const void *head, size_t size)
+static int check(const void *head, size_t *size)
 {
 	int r = fipc__sem_check(head);
 	if (r < 0)
 		return r;
 	if (is_owned(head))
 		return fipc__owned_check(head, size);
-	return size < sizeof(fipc_sem) ? -EINVAL : 0;
+	if (*size < sizeof(fipc_sem))
+		return -EINVAL;
+	*size = sizeof(fipc_sem);
+	return 0;
 }
 
 /* Unmapping must not overtake a thread that has posted and is about to wake, nor one that sleeps. */

@@ -166,10 +166,13 @@ void fipc__owned_image(void *ret, uint32_t initial, unsigned flags)
 	put(&o->magic, OBJECT_MAGIC); /* relaxed: of a file that nobody has yet */
 }
 
-int fipc__owned_check(const void *head, size_t size)
+int fipc__owned_check(const void *head, size_t *size)
 {
 	const struct owned *o = head;
-	return o->slots == slots_for(o->initial) && size >= size_for(o->slots) ? 0 : -EINVAL;
+	if (o->slots != slots_for(o->initial) || *size < size_for(o->slots))
+		return -EINVAL;
+	*size = size_for(o->slots);
+	return 0;
 }
 
 /* ---- what this thread knows of it ---- */
@@ -205,7 +208,7 @@ static __attribute__((noinline)) int make_view(struct owned *o, struct owned_vie
 	if (r < 0)
 		return r;
 	size = fipc__handle_size(o);
-	if (size < sizeof(*o) || fipc__owned_check(o, size) < 0)
+	if (size < sizeof(*o) || fipc__owned_check(o, &size) < 0)
 		return -EINVAL;
 	v = place_of_view(t, o);
 	v->object = NULL;

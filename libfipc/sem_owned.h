@@ -13,7 +13,7 @@
 /* For struct object_kind: the size of a new one; fill its first bytes; is this the head of one of `size` bytes? */
 int fipc__owned_size(uint32_t initial, size_t *ret);
 void fipc__owned_image(void *ret, uint32_t initial, unsigned flags);
-int fipc__owned_check(const void *head, size_t size);
+int fipc__owned_check(const void *head, size_t *size);
 int fipc__owned_busy(const void *object);
 int fipc__owned_look(const struct look *l, struct fipc_sem_info *ret);
 
