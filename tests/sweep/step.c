@@ -237,5 +237,5 @@ struct points record_some_points(pid_t pid, unsigned most, enum stop *ret)
 	stride = length / most + 1;
 	for (unsigned at = 0; at < length; at += stride)
 		points.at[points.n++] = at;
-	return points;
+	return thin(points);
 }
