@@ -397,18 +397,15 @@ int fipc_cond_info(const fipc_cond *public, struct fipc_cond_info *ret, size_t s
 {
 	struct fipc_cond_info info;
 	const struct cond *c;
-	int r, sleepers;
-	if (fipc__misaligned(public) || size < 2 * sizeof(uint32_t))
+	int r;
+	if (fipc__misaligned(public) || size < INFO_SIZE_MIN)
 		return -EINVAL;
 	c = fipc__handle_behind_view(public);
 	r = fipc__cond_check(c);
 	if (r < 0)
 		return r;
 	fipc__cond_describe(c, &info);
-	sleepers = fipc__futex_sleepers((const void *)&c->word);
-	info.waiters = sleepers > 0 ? (uint32_t)sleepers : 0;
-	if (info.size > size)
-		info.size = (uint32_t)size;
-	memcpy(ret, &info, info.size);
+	info.waiters = fipc__futex_sleepers((const void *)&c->word);
+	fipc__give_info(ret, size, &info);
 	return 0;
 }

@@ -4,7 +4,6 @@
 #include "handle.h"
 
 #include <errno.h>
-#include <limits.h>
 
 static int size(const void *params, size_t *ret)
 {
@@ -22,10 +21,7 @@ static void image(void *ret, const void *params, unsigned flags)
 static int check(const void *head, size_t *size)
 {
 	int r = fipc__cond_check(head);
-	if (r == 0 && *size < sizeof(fipc_cond))
-		r = -EINVAL;
-	*size = sizeof(fipc_cond);
-	return r;
+	return r < 0 ? r : fipc__takes(sizeof(fipc_cond), size);
 }
 
 /* Unmapping must not overtake a thread that is about to wake, that sleeps, or that is on its way to the mutex. */
@@ -38,19 +34,13 @@ static int busy(const void *object)
 static int look(const struct look *l, struct fipc_object *ret)
 {
 	const struct cond *c = l->copy;
-	const char *word = l->map + offsetof(struct cond, word);
-	int sleepers, r = fipc__cond_check(c);
+	int r = fipc__cond_check(c);
 	if (r < 0)
 		return r;
 	fipc__cond_describe(c, &ret->cond);
-	if (!l->map)
-		return 0;
-	sleepers = fipc__futex_sleepers(word);
-	ret->cond.waiters = sleepers > 0 ? (uint32_t)sleepers : 0;
-	if (l->wake) {
-		fipc__futex_wake(word, UINT_MAX, FUTEX_SHARED);
-		fipc__futex_wake(l->map + offsetof(struct cond, turn), UINT_MAX, FUTEX_SHARED);
-	}
+	ret->cond.waiters = fipc__look_asleep(l, offsetof(struct cond, word));
+	if (l->wake)
+		fipc__look_asleep(l, offsetof(struct cond, turn)); /* on their way to the mutex, and not counted */
 	return 0;
 }
 

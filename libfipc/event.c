@@ -294,18 +294,15 @@ int fipc_event_info(const fipc_event *public, struct fipc_event_info *ret, size_
 {
 	struct fipc_event_info info;
 	const struct event *e;
-	int r, sleepers;
-	if (fipc__misaligned(public) || size < 2 * sizeof(uint32_t))
+	int r;
+	if (fipc__misaligned(public) || size < INFO_SIZE_MIN)
 		return -EINVAL;
 	e = fipc__handle_behind_view(public);
 	r = fipc__event_check(e);
 	if (r < 0)
 		return r;
 	fipc__event_describe(e, &info);
-	sleepers = fipc__futex_sleepers((const void *)&e->word);
-	info.waiters = sleepers > 0 ? (uint32_t)sleepers : 0;
-	if (info.size > size)
-		info.size = (uint32_t)size;
-	memcpy(ret, &info, info.size);
+	info.waiters = fipc__futex_sleepers((const void *)&e->word);
+	fipc__give_info(ret, size, &info);
 	return 0;
 }

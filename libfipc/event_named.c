@@ -4,7 +4,6 @@
 #include "handle.h"
 
 #include <errno.h>
-#include <limits.h>
 
 static int size(const void *params, size_t *ret)
 {
@@ -22,10 +21,7 @@ static void image(void *ret, const void *params, unsigned flags)
 static int check(const void *head, size_t *size)
 {
 	int r = fipc__event_check(head);
-	if (r == 0 && *size < sizeof(fipc_event))
-		r = -EINVAL;
-	*size = sizeof(fipc_event);
-	return r;
+	return r < 0 ? r : fipc__takes(sizeof(fipc_event), size);
 }
 
 /* Unmapping must not overtake a thread that has set it and is about to wake, nor one that sleeps. */
@@ -38,17 +34,11 @@ static int busy(const void *object)
 static int look(const struct look *l, struct fipc_object *ret)
 {
 	const struct event *e = l->copy;
-	const char *word = l->map + offsetof(struct event, word);
-	int sleepers, r = fipc__event_check(e);
+	int r = fipc__event_check(e);
 	if (r < 0)
 		return r;
 	fipc__event_describe(e, &ret->event);
-	if (!l->map)
-		return 0;
-	sleepers = fipc__futex_sleepers(word);
-	ret->event.waiters = sleepers > 0 ? (uint32_t)sleepers : 0;
-	if (l->wake)
-		fipc__futex_wake(word, UINT_MAX, FUTEX_SHARED);
+	ret->event.waiters = fipc__look_asleep(l, offsetof(struct event, word));
 	return 0;
 }
 

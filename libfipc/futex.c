@@ -100,8 +100,9 @@ void fipc__futex_clear_and_wake_all(void *w)
 	futex(w, FUTEX_WAKE_OP, INT_MAX, 0, w, clear_bit_31);
 }
 
-int fipc__futex_sleepers(const void *w)
+unsigned fipc__futex_sleepers(const void *w)
 {
 	/* Requeueing all from a word to itself moves nobody and returns how many there are. */
-	return futex(w, FUTEX_REQUEUE, 0, INT_MAX, w, 0);
+	int r = futex(w, FUTEX_REQUEUE, 0, INT_MAX, w, 0);
+	return r > 0 ? (unsigned)r : 0;
 }

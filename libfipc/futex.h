@@ -37,7 +37,7 @@ int fipc__futex_wake(const void *w, unsigned n, enum futex_scope scope);
 /* Clear bit 31 of *w and wake all its sleepers, in one step of the kernel. */
 void fipc__futex_clear_and_wake_all(void *w);
 
-/* How many sleep on w at this moment; nothing changes. Works on read-only and on truncated mappings (-EFAULT). */
-int fipc__futex_sleepers(const void *w);
+/* How many sleep on w at this moment; nothing changes. Works on read-only mappings; 0 where nothing is behind them. */
+unsigned fipc__futex_sleepers(const void *w);
 
 #endif

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Which types there are. */
+/* Which types there are, and what their looks have in common. */
+#include "futex.h"
 #include "object.h"
+
+#include <limits.h>
 
 static const struct object_kind *const kinds[] = {
 	[FIPC_TYPE_MQ] = &fipc__kind_mq,
@@ -15,4 +18,15 @@ static const struct object_kind *const kinds[] = {
 const struct object_kind *fipc__object_kind(enum fipc_type type)
 {
 	return (size_t)type < sizeof(kinds) / sizeof(*kinds) ? kinds[type] : NULL;
+}
+
+uint32_t fipc__look_asleep(const struct look *l, size_t word)
+{
+	uint32_t n;
+	if (!l->map)
+		return 0;
+	n = fipc__futex_sleepers(l->map + word);
+	if (l->wake)
+		fipc__futex_wake(l->map + word, UINT_MAX, FUTEX_SHARED);
+	return n;
 }

@@ -16,6 +16,7 @@
  *	a receiver, after it           the message is gone: it was in the dead one's hands. The next one rebuilds.
  */
 #include "mq.h"
+#include "place.h"
 
 #include <errno.h>
 #include <string.h>
@@ -89,6 +90,8 @@ int fipc_mq_send(fipc_mq *q, const void *msg, size_t len, unsigned prio, fipc_de
 	r = put(q, number, msg, len, prio); /* what a dead sender left needs no repair */
 	if (r == 0)
 		fipc__mq_commit(q, SENDERS, number);
+	if (r == 0 && is_registered(q->m) && is_emptied_watched(q->m))
+		fipc__mq_tell_emptied(q); /* the receiver that should have may have died */
 	fipc__mq_leave(q, SENDERS, 0);
 	refresh_fd(q);
 	return r;
@@ -142,7 +145,7 @@ ssize_t fipc_mq_receive(fipc_mq *q, void *buf, size_t size, unsigned *ret_prio, 
 	length = r < 0 ? r : get(q, received, sent, buf, ret_prio);
 	if (length >= 0)
 		fipc__mq_commit(q, RECEIVERS, received);
-	if (is_emptied_watched(q->m))
+	if (length >= 0 && received + 1 == sent && is_emptied_watched(q->m))
 		fipc__mq_tell_emptied(q);
 	fipc__mq_leave(q, RECEIVERS, r < 0 ? WORD_OWNER_DIED : 0); /* not mended: the next one has to try, too */
 	refresh_fd(q);
@@ -153,7 +156,7 @@ ssize_t fipc_mq_receive(fipc_mq *q, void *buf, size_t size, unsigned *ret_prio, 
 
 int64_t fipc_mq_count(const fipc_mq *q)
 {
-	return q ? (int64_t)fipc__mq_count(q, NULL) : -EINVAL;
+	return q ? (int64_t)fipc__mq_look(q).messages : -EINVAL;
 }
 
 int fipc_mq_getattr(const fipc_mq *q, struct fipc_mq_attr *ret)
@@ -166,8 +169,7 @@ int fipc_mq_getattr(const fipc_mq *q, struct fipc_mq_attr *ret)
 
 static uint32_t sleepers_on(const char *map, size_t offset)
 {
-	int n = map ? fipc__futex_sleepers(map + offset) : 0;
-	return n > 0 ? (uint32_t)n : 0;
+	return map ? fipc__futex_sleepers(map + offset) : 0;
 }
 
 /* relaxed throughout: a snapshot of words that change, for people */
@@ -203,14 +205,12 @@ void fipc__mq_describe(const struct mq *m, const char *map, struct fipc_mq_info 
 int fipc_mq_info(const fipc_mq *q, struct fipc_mq_info *ret, size_t size)
 {
 	struct fipc_mq_info info;
-	if (!q || !ret || size < 2 * sizeof(uint32_t))
+	if (!q || !ret || size < INFO_SIZE_MIN)
 		return -EINVAL;
 	fipc__mq_describe(q->m, (const char *)q->m, &info);
-	info.messages = fipc__mq_count(q, NULL);
+	info.messages = fipc__mq_look(q).messages;
 	info.max_messages = q->max_messages;
 	info.max_message_size = q->max_message_size;
-	if (info.size > size)
-		info.size = (uint32_t)size;
-	memcpy(ret, &info, info.size);
+	fipc__give_info(ret, size, &info);
 	return 0;
 }

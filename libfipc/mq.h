@@ -175,12 +175,6 @@ struct fipc_mq {
 	struct mq_helpers *_Atomic helpers; /* NULL: nobody has asked for one yet */
 };
 
-/* Where everything is, for so many messages of such a size. 0, -EINVAL. */
-struct mq_shape {
-	size_t heap, slots, slot_size, size;
-};
-int fipc__mq_shape(uint32_t max_messages, uint32_t max_message_size, struct mq_shape *ret);
-
 /*
  * The slot at a place; the caller compares it with max_messages. relaxed: ordered by `done`, or by the receivers'
  * lock.
@@ -269,8 +263,11 @@ void fipc__mq_make_crowd(struct mq_side *side, uint64_t v);
 
 /* ---- mq_watch.c: waiting for messages, not for oneself ---- */
 
-/* Messages in it. *ret_sent (may be NULL): the senders' count; if there are none, there are none while it stays. */
-uint32_t fipc__mq_count(const fipc_mq *q, uint32_t *ret_sent);
+/* If there were no messages, there are none while `sent` stays; and if there were, there are while `received` does. */
+struct mq_seen {
+	uint32_t received, sent, messages;
+};
+struct mq_seen fipc__mq_look(const fipc_mq *q);
 
 /*
  * For wait_any, and those below. To be called before each sleep, with the senders' count that was seen when there was
@@ -280,19 +277,20 @@ uint32_t fipc__mq_count(const fipc_mq *q, uint32_t *ret_sent);
 int fipc__mq_watch(fipc_mq *q, uint32_t sent, struct futex_place *ret);
 void fipc__mq_pass_on(fipc_mq *q);
 
-/* A receiver, inside, after its commit. */
+/* After a commit. */
 static inline bool is_emptied_watched(const struct mq *m)
 {
-	/* seq_cst, as the commit before it; pairs with fipc__mq_sleep_until() */
+	/* seq_cst, as the commit before it; pairs with watch_emptied() */
 	return atomic_load_explicit(&m->emptied, memory_order_seq_cst) != 0;
 }
 void fipc__mq_tell_emptied(fipc_mq *q);
 
 /*
- * Sleep until there are messages, or until there are none; or *kick is not what it was. 0: look again; an error: it is
- * useless to try again.
+ * Sleep while there are messages, as was seen, or while there are none; and *kick is what it was. Whatever else decides
+ * about sleeping is to be looked at between that look at the queue and this. 0: look again; an error: it is useless to
+ * try again.
  */
-int fipc__mq_sleep_until(fipc_mq *q, bool messages, const _Atomic uint32_t *kick, uint32_t was);
+int fipc__mq_sleep_while(fipc_mq *q, const struct mq_seen *seen, const _Atomic uint32_t *kick, uint32_t was);
 
 /* ---- mq_copy.c: bytes for another processor to read ---- */
 

@@ -12,19 +12,21 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-/* Returns what it says then. */
-static bool refresh(fipc_mq *q, struct mq_helpers *all)
+/* Returns what it tells of then. */
+static struct mq_seen refresh(fipc_mq *q, struct mq_helpers *all)
 {
+	struct mq_seen seen;
 	uint64_t n = 1;
 	bool readable;
 	pthread_mutex_lock(&all->lock);
-	readable = fipc__mq_count(q, NULL) > 0;
+	seen = fipc__mq_look(q);
+	readable = seen.messages > 0;
 	/* Neither can fail or block: the counter is 0 or 1, as `readable` says. */
 	if (readable != all->readable &&
 	    (readable ? write(all->fd, &n, sizeof(n)) : read(all->fd, &n, sizeof(n))) == sizeof(n))
 		all->readable = readable;
 	pthread_mutex_unlock(&all->lock);
-	return readable;
+	return seen;
 }
 
 void fipc__mq_fd_refresh(fipc_mq *q)
@@ -44,8 +46,10 @@ static void *tend(void *helper)
 	struct mq_helpers *all = atomic_load_explicit(&q->helpers, memory_order_acquire);
 	int r = 0;
 	fipc__mq_helper_is(h, HELPER_RUNS);
-	while (r == 0 && !fipc__mq_helper_kicked(h))
-		r = fipc__mq_sleep_until(q, !refresh(q, all), &h->kick, 0);
+	while (r == 0 && !fipc__mq_helper_kicked(h)) {
+		struct mq_seen seen = refresh(q, all);
+		r = fipc__mq_sleep_while(q, &seen, &h->kick, 0);
+	}
 	while (!fipc__mq_helper_kicked(h)) /* the queue is scribbled on: nothing to learn from it any more */
 		fipc__futex_wait((const void *)&h->kick, 0, FIPC_FOREVER, FUTEX_SHARED);
 	fipc__mq_helper_is(h, HELPER_GONE);

@@ -15,7 +15,12 @@ static size_t round_up(size_t n, size_t to)
 	return (n + to - 1) / to * to;
 }
 
-int fipc__mq_shape(uint32_t max_messages, uint32_t max_message_size, struct mq_shape *ret)
+struct mq_shape {
+	size_t heap, slots, slot_size, size;
+};
+
+/* Where everything is, for so many messages of such a size. 0, -EINVAL. */
+static int shape_of(uint32_t max_messages, uint32_t max_message_size, struct mq_shape *ret)
 {
 	const size_t line = 64, n = max_messages, slot = sizeof(struct slot) + max_message_size;
 	if (n < 1 || n > MQ_MESSAGES_MAX || max_message_size < 1 || max_message_size > MQ_MESSAGE_SIZE_MAX)
@@ -32,7 +37,7 @@ static int size(const void *params, size_t *ret)
 {
 	const struct fipc_mq_attr *attr = params;
 	struct mq_shape shape;
-	int r = fipc__mq_shape(attr->max_messages, attr->max_message_size, &shape);
+	int r = shape_of(attr->max_messages, attr->max_message_size, &shape);
 	if (r == 0)
 		*ret = shape.size;
 	return r;
@@ -59,12 +64,8 @@ static int check(const void *head, size_t *size)
 	struct mq_shape shape;
 	int r = fipc__kind_check(m->magic, m->kind, KIND_MQ, 0);
 	if (r == 0)
-		r = fipc__mq_shape(m->max_messages, m->max_message_size, &shape);
-	if (r == 0 && *size < shape.size)
-		r = -EINVAL;
-	if (r == 0)
-		*size = shape.size;
-	return r;
+		r = shape_of(m->max_messages, m->max_message_size, &shape);
+	return r < 0 ? r : fipc__takes(shape.size, size);
 }
 
 /* Does a thread of this process sleep, or is it on its way in or out? Then it will be out in a moment, or is in use. */
@@ -88,7 +89,7 @@ static int begin(struct object_local *local)
 	char *base = local->object;
 	uint32_t n = m->max_messages, size = m->max_message_size;
 	struct mq_shape shape;
-	int r = fipc__mq_shape(n, size, &shape);
+	int r = shape_of(n, size, &shape);
 	if (r < 0 || shape.size > local->size)
 		return -EINVAL;
 	q->m = m;

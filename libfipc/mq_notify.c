@@ -96,8 +96,13 @@ static bool await_notice(fipc_mq *q, struct mq_helper *h)
 {
 	bool due = false;
 	int r = 0;
-	while (r == 0 && !fipc__mq_helper_kicked(h) && !(due = notice_of(q) != 0))
-		r = fipc__mq_sleep_until(q, fipc__mq_count(q, NULL) == 0, &h->kick, 0);
+	while (r == 0 && !fipc__mq_helper_kicked(h)) {
+		struct mq_seen seen = fipc__mq_look(q); /* first: what is sent after the look at the notice wakes */
+		due = notice_of(q) != 0;
+		if (due)
+			break;
+		r = fipc__mq_sleep_while(q, &seen, &h->kick, 0);
+	}
 	return due;
 }
 

@@ -7,22 +7,24 @@
  * watches, and is woken, wakes the others.
  *
  * Who waits for the queue to be empty sleeps on `emptied`, with the receivers' count compared. A receiver that has
- * taken the last message wakes all there. Killed between its commit and that: who sleeps there hears of it when the
- * queue is emptied the next time. Until then a descriptor says "readable" of an empty queue; a receive of its own
- * process puts that right.
+ * taken the last message wakes all there, also if there is another one by then: for who is to be notified, the queue
+ * was empty. Killed between its commit and that: a descriptor says "readable" of an empty queue until the queue is
+ * emptied the next time, or its own process receives; and the sender of a message that is to be notified of wakes
+ * those there itself (fipc_mq_send).
  */
 #include "mq.h"
 
 #include <errno.h>
 
-uint32_t fipc__mq_count(const fipc_mq *q, uint32_t *ret_sent)
+struct mq_seen fipc__mq_look(const fipc_mq *q)
 {
-	uint32_t received = done(q, RECEIVERS); /* first: if there are none, then there were none at the second look */
-	uint32_t sent = done(q, SENDERS);
-	int32_t n = ahead(sent, received);
-	if (ret_sent)
-		*ret_sent = sent;
-	return n < 0 ? 0 : (uint32_t)n < q->max_messages ? (uint32_t)n : q->max_messages;
+	struct mq_seen seen;
+	int32_t n;
+	seen.received = done(q, RECEIVERS); /* first: if there are none, then there were none at the second look */
+	seen.sent = done(q, SENDERS);
+	n = ahead(seen.sent, seen.received);
+	seen.messages = n < 0 ? 0 : (uint32_t)n < q->max_messages ? (uint32_t)n : q->max_messages;
+	return seen;
 }
 
 /* ---- until there are messages ---- */
@@ -65,19 +67,12 @@ void fipc__mq_pass_on(fipc_mq *q)
 
 void fipc__mq_tell_emptied(fipc_mq *q)
 {
-	bool owing;
-	if (fipc__mq_count(q, NULL) > 0)
-		return;
-	owing = fipc__owe(fipc__self, &q->m->emptied);
+	bool owing = fipc__owe(fipc__self, &q->m->emptied);
 	fipc__unpark_all(&q->m->emptied);
 	fipc__owe_nothing(fipc__self, owing);
 }
 
-/*
- * The receivers' count is read first: if it is still that when this falls asleep, none has been received since the
- * look.
- */
-static int watch_emptied(fipc_mq *q, struct futex_place ret[2])
+static int watch_emptied(fipc_mq *q, uint32_t received, struct futex_place ret[2])
 {
 	struct mq_side *receivers = &q->m->side[RECEIVERS];
 	uint32_t count;
@@ -85,27 +80,24 @@ static int watch_emptied(fipc_mq *q, struct futex_place ret[2])
 	if (atomic_fetch_or_explicit(&q->m->emptied, PARK_WAITERS, memory_order_seq_cst) & ~PARK_WAITERS)
 		return -EBADMSG;
 	count = atomic_load_explicit(&receivers->count, memory_order_seq_cst);
-	if (fipc__mq_count(q, NULL) == 0)
+	if ((count & STATE_COUNT) != received)
 		return -EAGAIN;
 	ret[0] = (struct futex_place){(const void *)&q->m->emptied, PARK_WAITERS};
 	ret[1] = (struct futex_place){(const void *)&receivers->count, count};
 	return 0;
 }
 
-int fipc__mq_sleep_until(fipc_mq *q, bool messages, const _Atomic uint32_t *kick, uint32_t was)
+int fipc__mq_sleep_while(fipc_mq *q, const struct mq_seen *seen, const _Atomic uint32_t *kick, uint32_t was)
 {
+	const bool empty = seen->messages == 0;
 	struct futex_place places[3];
-	unsigned n = messages ? 1 : 2;
-	uint32_t sent;
-	int r;
-	if (messages && fipc__mq_count(q, &sent) > 0)
-		return 0;
-	r = messages ? fipc__mq_watch(q, sent, places) : watch_emptied(q, places);
+	unsigned n = empty ? 1 : 2;
+	int r = empty ? fipc__mq_watch(q, seen->sent, places) : watch_emptied(q, seen->received, places);
 	if (r < 0)
 		return r == -EAGAIN ? 0 : r;
 	places[n] = (struct futex_place){(const void *)kick, was};
 	r = fipc__futex_wait_any(places, n + 1, FIPC_FOREVER);
-	if (messages && r == 0)
+	if (empty && r == 0)
 		fipc__mq_pass_on(q);
 	return r == -EAGAIN || r == -EINTR || r > 0 ? 0 : r;
 }

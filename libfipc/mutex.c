@@ -19,6 +19,7 @@
  */
 #include "mutex.h"
 
+#include "clock.h"
 #include "fork.h"
 #include "futex.h"
 #include "handle.h"
@@ -28,7 +29,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 /*
@@ -55,13 +55,6 @@ static unsigned spin(unsigned spun)
 	for (unsigned i = 0; i < more; i++)
 		fipc__spin_pause();
 	return spun + more;
-}
-
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
 }
 
 /* A count that only the owner writes; relaxed: others read it for people. */
@@ -278,7 +271,7 @@ static void note_acquisition(const struct thread *t, struct mutex *m)
 	count(&m->acquisitions);
 	atomic_store_explicit(&m->owner_pid, t->pid, memory_order_relaxed);
 	if (kind_of(m) & KIND_TIMESTAMPS)
-		atomic_store_explicit(&m->acquired_ns, now_ns(), memory_order_relaxed);
+		atomic_store_explicit(&m->acquired_ns, (uint64_t)fipc__now_ns(), memory_order_relaxed);
 }
 
 /* By its owner; false: somebody has revoked it since. relaxed: the lock word publishes it. */
@@ -528,16 +521,11 @@ int fipc_mutex_revoke(fipc_mutex *public)
 
 /* ---- in place ---- */
 
-static bool misaligned(const fipc_mutex *m)
-{
-	return !m || (uintptr_t)m % sizeof(uint64_t) != 0;
-}
-
 int fipc_mutex_init(fipc_mutex *public, unsigned flags)
 {
 	struct mutex *m = mutex_of(public);
 	int r;
-	if (misaligned(public) || flags & ~(unsigned)(FIPC_PRIVATE | FIPC_TIMESTAMPS))
+	if (fipc__misaligned(public) || flags & ~(unsigned)(FIPC_PRIVATE | FIPC_TIMESTAMPS))
 		return -EINVAL;
 	r = fipc__robust_enter();
 	if (r < 0)
@@ -592,7 +580,7 @@ int fipc_mutex_attach(fipc_mutex *public, unsigned flags)
 {
 	struct mutex *m = mutex_of(public);
 	int r;
-	if (misaligned(public) || flags & ~(unsigned)FIPC_TIMESTAMPS)
+	if (fipc__misaligned(public) || flags & ~(unsigned)FIPC_TIMESTAMPS)
 		return -EINVAL;
 	r = fipc__robust_enter();
 	if (r < 0)
@@ -619,7 +607,7 @@ int fipc_mutex_destroy(fipc_mutex *public)
 	struct mutex *m = mutex_of(public);
 	bool waited;
 	int r;
-	if (misaligned(public))
+	if (fipc__misaligned(public))
 		return -EINVAL;
 	r = fipc__robust_enter();
 	if (r == 0)
@@ -678,18 +666,15 @@ int fipc_mutex_info(const fipc_mutex *public, struct fipc_mutex_info *ret, size_
 {
 	const struct mutex *m;
 	struct fipc_mutex_info info;
-	int r, sleepers;
-	if (misaligned(public) || size < 2 * sizeof(uint32_t))
+	int r;
+	if (fipc__misaligned(public) || size < INFO_SIZE_MIN)
 		return -EINVAL;
 	m = fipc__handle_behind_view(public);
 	r = fipc__mutex_describe(m, &info);
 	if (r < 0)
 		return r;
-	sleepers = fipc__futex_sleepers(&m->word);
-	info.waiters = sleepers > 0 ? (uint32_t)sleepers : 0;
-	if (info.size > size)
-		info.size = (uint32_t)size;
-	memcpy(ret, &info, info.size);
+	info.waiters = fipc__futex_sleepers(&m->word);
+	fipc__give_info(ret, size, &info);
 	return 0;
 }
 

@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A mutex under a name. */
 #include "fork.h"
-#include "futex.h"
 #include "handle.h"
 #include "mutex.h"
 
 #include <errno.h>
-#include <limits.h>
 
 static int size(const void *params, size_t *ret)
 {
@@ -24,10 +22,7 @@ static void image(void *ret, const void *params, unsigned flags)
 static int check(const void *head, size_t *size)
 {
 	int r = fipc__mutex_check(head);
-	if (r == 0 && *size < sizeof(fipc_mutex))
-		r = -EINVAL;
-	*size = sizeof(fipc_mutex);
-	return r;
+	return r < 0 ? r : fipc__takes(sizeof(fipc_mutex), size);
 }
 
 /*
@@ -44,14 +39,10 @@ static int busy(const void *m)
 static int look(const struct look *l, struct fipc_object *ret)
 {
 	const struct mutex *m = l->copy;
-	const char *word = l->map + offsetof(struct mutex, word);
-	int sleepers, r = fipc__mutex_describe(m, &ret->mutex);
-	if (r < 0 || !l->map || !(atomic_load_explicit(&m->word, memory_order_relaxed) & WORD_WAITERS))
+	int r = fipc__mutex_describe(m, &ret->mutex);
+	if (r < 0 || !(atomic_load_explicit(&m->word, memory_order_relaxed) & WORD_WAITERS))
 		return r;
-	sleepers = fipc__futex_sleepers(word);
-	ret->mutex.waiters = sleepers > 0 ? (uint32_t)sleepers : 0;
-	if (l->wake)
-		fipc__futex_wake(word, UINT_MAX, FUTEX_SHARED);
+	ret->mutex.waiters = fipc__look_asleep(l, offsetof(struct mutex, word));
 	return 0;
 }
 

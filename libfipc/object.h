@@ -13,6 +13,8 @@
 #include "attach.h"
 #include "name.h"
 
+#include <errno.h>
+
 #define OBJECT_OFFSET sizeof(struct object_header)
 #define OBJECT_HEAD 64 /* bytes of a primitive that say how large all of it is */
 #define OBJECT_IMAGE_MAX (4096 - OBJECT_OFFSET)
@@ -92,6 +94,18 @@ struct look {
 	const struct stat *st; /* of the file; all there is of a bare type */
 };
 #define LOOK_MAX 65536
+
+/* How many sleep on the word at this offset; and they are woken, if that is wanted. 0 when there is no mapping. */
+uint32_t fipc__look_asleep(const struct look *l, size_t word);
+
+/* Of a type that takes `bytes`, for its check(): is there room? 0, and *size is that; or -EINVAL. */
+static inline int fipc__takes(size_t bytes, size_t *size)
+{
+	if (*size < bytes)
+		return -EINVAL;
+	*size = bytes;
+	return 0;
+}
 
 /* The kinds by type; NULL: there is none. */
 const struct object_kind *fipc__object_kind(enum fipc_type type);

@@ -25,6 +25,14 @@ int fipc__place_check(const void *object, uint32_t wanted, uint32_t known_flags)
 	return r == -EINVAL && fipc__handle_is_view(object) ? -EACCES : r;
 }
 
+void fipc__give_info(void *ret, size_t room, void *info)
+{
+	uint32_t *size = info;
+	if (*size > room)
+		*size = (uint32_t)room;
+	memcpy(ret, info, *size);
+}
+
 uint32_t fipc__kind_flags(unsigned flags)
 {
 	return (flags & FIPC_PRIVATE ? KIND_PRIVATE : 0) | (flags & FIPC_TIMESTAMPS ? KIND_TIMESTAMPS : 0) |

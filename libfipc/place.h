@@ -41,6 +41,12 @@ static inline bool fipc__misaligned(const void *object)
 	return !object || (uintptr_t)object % sizeof(uint64_t) != 0;
 }
 
+/* The least that a caller of an info call can have been compiled with. */
+#define INFO_SIZE_MIN (2 * sizeof(uint32_t))
+
+/* Answer an info call: as much of `info`, which begins with its size, as the caller has room for. */
+void fipc__give_info(void *ret, size_t room, void *info);
+
 /* The bits of `kind` that flags of init, attach or open ask for. */
 uint32_t fipc__kind_flags(unsigned flags);
 

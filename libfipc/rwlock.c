@@ -691,11 +691,10 @@ static bool is_slept_on(const struct mutex *m, const char *word)
 unsigned fipc__rwlock_sleepers(const struct rwlock *l, const char *map, unsigned n)
 {
 	const char *gate = map + offsetof(struct rwlock, gate) + offsetof(struct mutex, word);
-	int at_gate = fipc__futex_sleepers(gate);
 	unsigned i = 0;
 	while (i < n && !is_slept_on(&l->slots[i], gate + (i + 1) * sizeof(struct mutex)))
 		i++;
-	return (at_gate > 0 ? (unsigned)at_gate : 0) + (i < n);
+	return fipc__futex_sleepers(gate) + (i < n);
 }
 
 int fipc_rwlock_info(const fipc_rwlock *public, struct fipc_rwlock_info *ret, size_t size)
@@ -704,7 +703,7 @@ int fipc_rwlock_info(const fipc_rwlock *public, struct fipc_rwlock_info *ret, si
 	struct fipc_rwlock_info info;
 	unsigned n;
 	int r;
-	if (fipc__misaligned(public) || size < 2 * sizeof(uint32_t))
+	if (fipc__misaligned(public) || size < INFO_SIZE_MIN)
 		return -EINVAL;
 	l = fipc__handle_behind_view(public);
 	r = check_given(l);
@@ -715,8 +714,6 @@ int fipc_rwlock_info(const fipc_rwlock *public, struct fipc_rwlock_info *ret, si
 		return r;
 	fipc__rwlock_describe(l, n, &info);
 	info.waiters = fipc__rwlock_sleepers(l, (const char *)l, n);
-	if (info.size > size)
-		info.size = (uint32_t)size;
-	memcpy(ret, &info, info.size);
+	fipc__give_info(ret, size, &info);
 	return 0;
 }

@@ -19,6 +19,7 @@
  */
 #include "sem.h"
 
+#include "clock.h"
 #include "handle.h"
 #include "sem_owned.h"
 #include "spin.h"
@@ -26,7 +27,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-#include <time.h>
 
 /*
  * Before it sleeps a waiter spins as long as a wake-up takes: 17 us, of an idle virtual core. Measured, two processes
@@ -163,13 +163,6 @@ static inline bool take(struct sem *s, uint64_t *v)
 	return true;
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 /* relaxed: for people. A store that changes nothing is left out: it would hold up the next swap. */
 static inline void note_pid(struct sem *s, uint32_t pid)
 {
@@ -181,7 +174,7 @@ static void note(const struct thread *t, struct sem *s)
 {
 	note_pid(s, t->pid);
 	if (atomic_load_explicit(&s->kind, memory_order_relaxed) & KIND_TIMESTAMPS)
-		atomic_store_explicit(&s->acquired_ns, now_ns(), memory_order_relaxed);
+		atomic_store_explicit(&s->acquired_ns, (uint64_t)fipc__now_ns(), memory_order_relaxed);
 }
 
 /* Sleep for a moment, there being no token in v. 0 woken; -EAGAIN look again; or an error. */
@@ -226,7 +219,6 @@ static int get(struct sem *s, fipc_deadline d)
 			fipc__spin_pause();
 			continue;
 		}
-		fipc__spun_in_vain();
 		r = sleep_on(s, v, d);
 		woken = r == 0;
 		if (r == -EAGAIN || r == 0)
@@ -376,9 +368,8 @@ int64_t fipc_sem_value(const fipc_sem *public)
 
 static void describe_here(const struct sem *s, struct fipc_sem_info *ret)
 {
-	int sleepers = fipc__futex_sleepers((const void *)&s->word);
 	fipc__sem_describe(s, ret);
-	ret->waiters = sleepers > 0 ? (uint32_t)sleepers : 0;
+	ret->waiters = fipc__futex_sleepers((const void *)&s->word);
 }
 
 int fipc_sem_info(const fipc_sem *public, struct fipc_sem_info *ret, size_t size)
@@ -386,7 +377,7 @@ int fipc_sem_info(const fipc_sem *public, struct fipc_sem_info *ret, size_t size
 	struct fipc_sem_info info;
 	const struct sem *s;
 	int r;
-	if (fipc__misaligned(public) || size < 2 * sizeof(uint32_t))
+	if (fipc__misaligned(public) || size < INFO_SIZE_MIN)
 		return -EINVAL;
 	s = fipc__handle_behind_view(public);
 	r = fipc__sem_check(s);
@@ -396,8 +387,6 @@ int fipc_sem_info(const fipc_sem *public, struct fipc_sem_info *ret, size_t size
 		describe_here(s, &info);
 	if (r < 0)
 		return r;
-	if (info.size > size)
-		info.size = (uint32_t)size;
-	memcpy(ret, &info, info.size);
+	fipc__give_info(ret, size, &info);
 	return 0;
 }

@@ -5,7 +5,6 @@
 #include "sem_owned.h"
 
 #include <errno.h>
-#include <limits.h>
 
 struct wish {
 	uint32_t initial;
@@ -37,10 +36,7 @@ static int check(const void *head, size_t *size)
 		return r;
 	if (is_owned(head))
 		return fipc__owned_check(head, size);
-	if (*size < sizeof(fipc_sem))
-		return -EINVAL;
-	*size = sizeof(fipc_sem);
-	return 0;
+	return fipc__takes(sizeof(fipc_sem), size);
 }
 
 /* Unmapping must not overtake a thread that has posted and is about to wake, nor one that sleeps. */
@@ -66,19 +62,13 @@ static int look_at_owned(const struct look *l, struct fipc_object *ret)
 static int look(const struct look *l, struct fipc_object *ret)
 {
 	const struct sem *s = l->copy;
-	const char *word = l->map + offsetof(struct sem, word);
-	int sleepers, r = fipc__sem_check(s);
+	int r = fipc__sem_check(s);
 	if (r < 0)
 		return r;
 	if (is_owned(s))
 		return look_at_owned(l, ret);
 	fipc__sem_describe(s, &ret->sem);
-	if (!l->map)
-		return 0;
-	sleepers = fipc__futex_sleepers(word);
-	ret->sem.waiters = sleepers > 0 ? (uint32_t)sleepers : 0;
-	if (l->wake)
-		fipc__futex_wake(word, UINT_MAX, FUTEX_SHARED);
+	ret->sem.waiters = fipc__look_asleep(l, offsetof(struct sem, word));
 	return 0;
 }
 

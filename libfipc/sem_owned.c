@@ -52,6 +52,7 @@
  */
 #include "sem_owned.h"
 
+#include "clock.h"
 #include "fork.h"
 #include "handle.h"
 #include "mutex.h"
@@ -62,7 +63,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
-#include <time.h>
 
 #define SPINS 100
 #define STOPPED_INSIDE_MS 100 /* how long a deadline may be overrun, waiting for the mutex */
@@ -169,10 +169,7 @@ void fipc__owned_image(void *ret, uint32_t initial, unsigned flags)
 int fipc__owned_check(const void *head, size_t *size)
 {
 	const struct owned *o = head;
-	if (o->slots != slots_for(o->initial) || *size < size_for(o->slots))
-		return -EINVAL;
-	*size = size_for(o->slots);
-	return 0;
+	return o->slots == slots_for(o->initial) ? fipc__takes(size_for(o->slots), size) : -EINVAL;
 }
 
 /* ---- what this thread knows of it ---- */
@@ -488,13 +485,6 @@ static __attribute__((noinline)) int have_slot(struct thread *t, struct owned *o
 
 /* ---- wait ---- */
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
-}
-
 /* There is one: take it, into a slot of this process. */
 static inline void take_into(struct thread *t, struct owned *o, struct life *l)
 {
@@ -502,7 +492,7 @@ static inline void take_into(struct thread *t, struct owned *o, struct life *l)
 	put(&o->available, get(&o->available) - 1);
 	put(&o->last_pid, t->pid);
 	if (__builtin_expect(get(&o->kind) & KIND_TIMESTAMPS, 0))
-		atomic_store_explicit(&o->acquired_ns, now_ns(), memory_order_relaxed);
+		atomic_store_explicit(&o->acquired_ns, (uint64_t)fipc__now_ns(), memory_order_relaxed);
 }
 
 static int take(struct thread *t, struct owned *o, struct owned_view *v)
@@ -960,27 +950,18 @@ static int describe(const struct owned *o, size_t size, struct fipc_sem_info *re
 	return 0;
 }
 
-static void count_sleepers(const void *queue, struct fipc_sem_info *ret)
-{
-	int sleepers = fipc__futex_sleepers(queue);
-	ret->waiters = sleepers > 0 ? (uint32_t)sleepers : 0;
-}
-
 int fipc__owned_info(const void *object, size_t size, struct fipc_sem_info *ret)
 {
 	int r = describe(object, size, ret);
 	if (r == 0)
-		count_sleepers((const char *)object + offsetof(struct owned, queue), ret);
+		ret->waiters = fipc__futex_sleepers((const char *)object + offsetof(struct owned, queue));
 	return r;
 }
 
 int fipc__owned_look(const struct look *l, struct fipc_sem_info *ret)
 {
 	int r = describe(l->copy, l->copied, ret);
-	if (r < 0 || !l->map)
-		return r;
-	count_sleepers(l->map + offsetof(struct owned, queue), ret);
-	if (l->wake)
-		fipc__futex_wake(l->map + offsetof(struct owned, queue), UINT_MAX, FUTEX_SHARED);
-	return 0;
+	if (r == 0)
+		ret->waiters = fipc__look_asleep(l, offsetof(struct owned, queue));
+	return r;
 }

@@ -11,6 +11,7 @@
 
 #include "fork.h"
 #include "handle.h"
+#include "place.h"
 #include "room.h"
 
 #include <errno.h>
@@ -327,13 +328,11 @@ int fipc_shm_info(const fipc_shm *h, struct fipc_shm_info *ret, size_t size)
 {
 	struct fipc_shm_info info;
 	struct stat st;
-	int r = !h || size < 2 * sizeof(uint32_t) ? -EINVAL : look_at(h, &st);
+	int r = !h || size < INFO_SIZE_MIN ? -EINVAL : look_at(h, &st);
 	if (r < 0)
 		return r;
 	describe(&st, &info);
 	info.mapped = mapped_size(h);
-	if (size < info.size)
-		info.size = (uint32_t)size;
-	memcpy(ret, &info, info.size);
+	fipc__give_info(ret, size, &info);
 	return 0;
 }

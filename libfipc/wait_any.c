@@ -161,7 +161,9 @@ static int mq_check(const void *object)
 
 static int mq_ready(struct seat *s)
 {
-	return fipc__mq_count(s->object, &s->seen) > 0;
+	struct mq_seen seen = fipc__mq_look(s->object);
+	s->seen = seen.sent;
+	return seen.messages > 0;
 }
 
 static int mq_arm(struct seat *s, struct futex_place *places, unsigned room)

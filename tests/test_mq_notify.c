@@ -277,6 +277,26 @@ IN_CHILD(test_notify_when_not_empty)
 	must_be(look(q).notify_pid, 0);
 }
 
+/* It is emptied, and sent to again, while who is registered is about to sleep, or to look why it was woken. */
+IN_CHILD(test_notify_as_it_is_emptied)
+{
+	fipc_mq *q = make(3);
+	siginfo_t info;
+
+	block_signal();
+	for (int i = 0; i < 1000; i++) {
+		send_to(q);
+		must_be(fipc_mq_notify(q, &by_signal), 0);
+		if (i % 2)
+			nap_us(50);
+		receive_from(q);
+		send_to(q);
+		must(take_signal(&info, PATIENCE_MS));
+		receive_from(q);
+		await(look(q).notify_pid == 0);
+	}
+}
+
 /* A receiver who waits gets the message, and nobody is told. */
 IN_CHILD(test_notify_and_a_receiver)
 {
@@ -482,6 +502,7 @@ int main(void)
 		cmocka_unit_test(test_fd_and_fork),
 		cmocka_unit_test(test_notify_by_signal),
 		cmocka_unit_test(test_notify_when_not_empty),
+		cmocka_unit_test(test_notify_as_it_is_emptied),
 		cmocka_unit_test(test_notify_and_a_receiver),
 		cmocka_unit_test(test_notify_by_thread),
 		cmocka_unit_test(test_one_registration),
