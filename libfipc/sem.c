@@ -11,9 +11,13 @@
  *	                                 that are left, if a killed poster's single wake-up stood for several.
  *	in post, before the swap         nothing was added.
  *	in post, between swap and wake   n were added, and the kernel wakes one. Whoever was asleep, takes a token and
- *	                                 leaves some behind with WAITERS wakes one more (pass_on): so n get up.
+ *	                                 leaves some behind with WAITERS wakes one more (come_back): so n get up. If the
+ *	                                 swap took WAITERS away, he sets it again when others may sleep, or by falling
+ *	                                 asleep again; and killed before that, he has the word pending, and the next
+ *	                                 sleeper comes back in his stead.
  *	in post, between the wake of     WAITERS stays set with nobody asleep, or with a sleeper that came since: there
  *	nobody and the clearing          was no token any more when he fell asleep, and the next post wakes him.
+ *	in wait, while counted           `sleepers` stays too high: see sem.h.
  *
  * WAITERS cannot appear between post's look and its swap: they are one atomic, and the swap fails.
  */
@@ -83,27 +87,35 @@ static inline __attribute__((always_inline)) bool swap(struct sem *s, uint64_t s
 /* ---- post ---- */
 
 /*
- * Having changed the state and seen WAITERS. To wake all and to clear WAITERS is one system call; it is left set only
- * where there was a crowd, of which n are enough: so a post that finds nobody asleep is rare. `crowd` is a hint, which
- * may be wrong either way.
- *
- * `any`: seq_cst; pairs with the store of one who sleeps on several words, and the
- * swap was seq_cst too: either this sees `any`, or the kernel, when it puts that one to sleep, sees READY.
+ * Having changed the state, and left WAITERS in it. n of a crowd are enough; where nobody is found, WAITERS goes.
+ * `any`: seq_cst; pairs with the store of one who sleeps on several words, and the swap was seq_cst too: either this
+ * sees `any`, or the kernel, when it puts that one to sleep, sees READY.
  */
 static __attribute__((noinline, cold)) void wake(struct sem *s, uint32_t n)
 {
-	bool all = atomic_load_explicit(&s->any, memory_order_seq_cst) != 0 ||
-		   atomic_load_explicit(&s->crowd, memory_order_relaxed) == 0;
-	if (!all && fipc__futex_wake((const void *)&s->word, n, FUTEX_SHARED) > 0)
-		return;
-	atomic_store_explicit(&s->crowd, 0, memory_order_relaxed);
-	fipc__unpark_all(&s->word);
+	if (atomic_load_explicit(&s->any, memory_order_seq_cst) != 0 ||
+	    fipc__futex_wake((const void *)&s->word, n, FUTEX_SHARED) <= 0)
+		fipc__unpark_all(&s->word);
 }
 
-/* The word goes on record as soon as WAITERS is seen: before the swap that adds. */
+/*
+ * Does one sleep alone, as it seems? relaxed: who comes meanwhile is woken by who takes WAITERS away, or, should that
+ * one be killed, sees to it that it is set again (come_back).
+ */
+static bool one_sleeps(const struct sem *s)
+{
+	return atomic_load_explicit(&s->sleepers, memory_order_relaxed) <= 1 &&
+	       atomic_load_explicit(&s->any, memory_order_relaxed) == 0;
+}
+
+/*
+ * The word goes on record as soon as WAITERS is seen: before the swap that adds. That swap takes WAITERS away if one
+ * sleeps alone, and this wakes all there: so a hand-over between two costs one wake-up, and leaves nothing behind that
+ * would make the next post look for sleepers. Not without a record, for then nobody would set it again.
+ */
 static int add(struct thread *t, struct sem *s, uint32_t n)
 {
-	uint64_t v = atomic_load_explicit(&s->state, memory_order_relaxed);
+	uint64_t v = atomic_load_explicit(&s->state, memory_order_relaxed), next;
 	struct debt debt = {0};
 	int r = 0;
 	do {
@@ -113,10 +125,15 @@ static int add(struct thread *t, struct sem *s, uint32_t n)
 		}
 		if (v & WAITERS && !debt.pending)
 			fipc__incur(&debt, t, &s->word);
-	} while (!atomic_compare_exchange_weak_explicit(&s->state, &v, with_tokens(v, tokens_of(v) + n),
-							memory_order_seq_cst, memory_order_relaxed));
-	if (r == 0 && v & WAITERS)
+		next = with_tokens(v, tokens_of(v) + n);
+		if (debt.pending && one_sleeps(s))
+			next &= ~WAITERS;
+	} while (!atomic_compare_exchange_weak_explicit(&s->state, &v, next, memory_order_seq_cst,
+							memory_order_relaxed));
+	if (r == 0 && next & WAITERS)
 		wake(s, n);
+	else if (r == 0 && v & WAITERS)
+		fipc__futex_wake((const void *)&s->word, UINT_MAX, FUTEX_SHARED);
 	fipc__settle(&debt);
 	return r;
 }
@@ -180,51 +197,71 @@ static void note(const struct thread *t, struct sem *s)
 /* Sleep for a moment, there being no token in v. 0 woken; -EAGAIN look again; or an error. */
 static int sleep_on(struct sem *s, uint64_t v, fipc_deadline d)
 {
-	if (v == WAITERS)
-		atomic_store_explicit(&s->crowd, 1, memory_order_relaxed);
 	/* relaxed: the kernel compares the word again. All 64 bits: a token posted meanwhile makes it fail. */
-	else if (!atomic_compare_exchange_strong_explicit(&s->state, &v, WAITERS, memory_order_relaxed,
+	if (v != WAITERS && !atomic_compare_exchange_strong_explicit(&s->state, &v, WAITERS, memory_order_relaxed,
 								     memory_order_relaxed))
 		return -EAGAIN;
 	return fipc__park(&s->word, PARK_WAITERS, NULL, 0, d);
 }
 
 /*
- * Whoever was woken and takes a token looks whether there are more, and others who sleep: a killed poster of several
- * woke only him.
+ * Whoever was woken may have been the only one, in the stead of a killed poster: so if others sleep, as far as can be
+ * told, he sets the WAITERS that the poster may have taken away; and if there are more tokens, wakes one more.
+ * relaxed: who slept when the poster took it away was counted before he was put to sleep, and that before the wake.
  */
-static void pass_on(struct sem *s, uint64_t left)
+static void come_back(struct sem *s, uint64_t v)
 {
-	if (left & WAITERS && tokens_of(left) > 0)
+	if (atomic_load_explicit(&s->sleepers, memory_order_relaxed) != 0 ||
+	    atomic_load_explicit(&s->any, memory_order_relaxed) != 0)
+		v = atomic_fetch_or_explicit(&s->state, WAITERS, memory_order_relaxed) | WAITERS;
+	if (v & WAITERS && tokens_of(v) > 0)
 		wake(s, 1);
+}
+
+/* Sleep until there is one, and have it. The word is pending, and this counted. */
+static int sleep_and_take(struct sem *s, fipc_deadline d, uint64_t *ret_left, bool *ret_woken)
+{
+	*ret_woken = false;
+	for (;;) {
+		int r;
+		*ret_left = atomic_load_explicit(&s->state, memory_order_relaxed);
+		if (take(s, ret_left))
+			return 0;
+		r = sleep_on(s, *ret_left, d);
+		*ret_woken |= r == 0;
+		if (r == -EAGAIN || r == 0)
+			r = fipc__sem_check(s); /* destroyed meanwhile? */
+		if (r < 0)
+			return r;
+	}
+}
+
+/* relaxed: the count is looked at on the same occasions as the word, and may be too high */
+static int get_asleep(struct sem *s, fipc_deadline d)
+{
+	uint64_t left;
+	bool woken;
+	int r;
+	atomic_fetch_add_explicit(&s->sleepers, 1, memory_order_relaxed);
+	r = sleep_and_take(s, d, &left, &woken);
+	atomic_fetch_sub_explicit(&s->sleepers, 1, memory_order_relaxed);
+	if (woken)
+		come_back(s, left);
+	return r;
 }
 
 /* Have one, or not. The word is pending. */
 static int get(struct sem *s, fipc_deadline d)
 {
-	unsigned spins = fipc__may_spin() ? SPINS : 0;
-	bool woken = false;
-	for (;;) {
+	for (unsigned spins = fipc__may_spin() ? SPINS : 0;; spins--) {
 		uint64_t v = atomic_load_explicit(&s->state, memory_order_relaxed);
-		int r;
-		if (take(s, &v)) {
-			if (woken)
-				pass_on(s, v);
+		if (take(s, &v))
 			return 0;
-		}
 		if (d <= FIPC_NOW)
 			return -EAGAIN;
-		if (spins > 0) {
-			spins--;
-			fipc__spin_pause();
-			continue;
-		}
-		r = sleep_on(s, v, d);
-		woken = r == 0;
-		if (r == -EAGAIN || r == 0)
-			r = fipc__sem_check(s); /* destroyed meanwhile? */
-		if (r < 0)
-			return r;
+		if (spins == 0)
+			return get_asleep(s, d);
+		fipc__spin_pause();
 	}
 }
 
@@ -299,7 +336,7 @@ bool fipc__sem_note(struct sem *s)
 
 void fipc__sem_pass_on(struct sem *s)
 {
-	pass_on(s, atomic_load_explicit(&s->state, memory_order_relaxed));
+	come_back(s, atomic_load_explicit(&s->state, memory_order_relaxed));
 }
 
 /* ---- in place ---- */

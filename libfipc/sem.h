@@ -9,11 +9,16 @@
  *	62       PARK_READY: tokens > 0, no     that same compare-and-swap
  *	         more and no less
  *	63       PARK_WAITERS: somebody may     a waiter that finds no token,   a wake, together with waking all
- *	         be asleep                      before it sleeps; kept by take  (one kernel step)
- *	                                        and post
+ *	         be asleep                      before it sleeps; who comes     (one kernel step); the swap of a post,
+ *	                                        back, if others sleep; kept     if one sleeps alone, as it seems, who
+ *	                                        by take                         then wakes all
  *
  * Nobody falls asleep while there are tokens: FUTEX_WAIT asks for an upper half of PARK_WAITERS alone. WAITERS may be
- * stale in one direction, as in a lock word: set with nobody asleep. READY cannot be stale.
+ * set with nobody asleep. It is clear with somebody asleep only between the swap of a post and its wake; and, if the
+ * poster was killed there, until the one whom the kernel wakes instead has come back. READY cannot be stale.
+ *
+ * `sleepers`: how many threads are asleep here, or about to fall asleep, or have just come back. One that is killed stays
+ * in it: it may be too high, never too low; too high, it costs system calls that find nobody.
  *
  * `any`: how many threads sleep on this and other words at once (wait_any.c), each content with what another one has. A
  * wake-up that it is given would end there, so while there are some, whoever wakes, wakes all. Raised before such a
@@ -47,7 +52,7 @@ struct sem {
 		};
 	};
 	_Atomic uint32_t any;
-	_Atomic uint32_t crowd;
+	_Atomic uint32_t sleepers;
 	uint32_t features; /* that older libraries may ignore; none yet */
 	unsigned char link[12];
 	_Atomic uint32_t last_pid;

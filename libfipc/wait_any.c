@@ -252,11 +252,11 @@ static void pass_on(struct seat *s, unsigned n)
 			s[i].kind->pass_on(&s[i]);
 }
 
-/* None was ready, and we are counted. */
-static int wait_for(struct seat *s, unsigned n, fipc_deadline d)
+/* None was ready, and we are counted. *ret_woken: a wake-up may have been for somebody else. */
+static int wait_for(struct seat *s, unsigned n, fipc_deadline d, bool *ret_woken)
 {
 	struct futex_place places[FUTEX_PLACES_MAX];
-	for (;;) {
+	for (*ret_woken = false;;) {
 		int r = arm(s, n, places), slept = -EAGAIN;
 		if (r < 0)
 			return r;
@@ -264,9 +264,8 @@ static int wait_for(struct seat *s, unsigned n, fipc_deadline d)
 			slept = sleep_on(places, (unsigned)r, d);
 		if (slept < 0 && slept != -EAGAIN)
 			return slept;
+		*ret_woken |= slept == 0;
 		r = scan(s, n);
-		if (slept == 0 && r != -EAGAIN)
-			pass_on(s, n);
 		if (r != -EAGAIN)
 			return r;
 	}
@@ -275,6 +274,7 @@ static int wait_for(struct seat *s, unsigned n, fipc_deadline d)
 int fipc_wait_any(const struct fipc_waitable *w, unsigned n, fipc_deadline d)
 {
 	struct seat s[FIPC_WAIT_MAX];
+	bool woken;
 	int r;
 	if (!w || n == 0 || n > FIPC_WAIT_MAX)
 		return -EINVAL;
@@ -287,8 +287,10 @@ int fipc_wait_any(const struct fipc_waitable *w, unsigned n, fipc_deadline d)
 	if (r != -EAGAIN || d <= FIPC_NOW)
 		return r;
 	count(s, n, 1);
-	r = wait_for(s, n, d);
+	r = wait_for(s, n, d, &woken);
 	count(s, n, UINT32_MAX); /* one less */
+	if (woken)
+		pass_on(s, n);
 	return r;
 }
 

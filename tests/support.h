@@ -16,7 +16,7 @@
 #include <sys/types.h>
 
 enum {
-	PATIENCE_MS = 30000, /* how long anything may take before it counts as stuck; generous for valgrind */
+	PATIENCE_MS = 60000, /* how long anything may take before it counts as stuck; generous for valgrind, and a busy machine */
 	SKIPPED = 77,        /* exit status of a test, or of a child's body, that cannot run here */
 };
 

@@ -122,6 +122,7 @@ bad NO_BATON 0 1 stranded "who was woken does not wake on" -DPOSTERS=1
 bad NOT_PENDING 0 1 stranded "nothing pending during the sleep" -DPOSTERS=1 -DPOSTS=1
 bad UNKEPT 0 1 stranded "post keeps nothing pending" -DPOSTERS=1
 bad CLEAR_ONLY none 0 stranded "WAITERS cleared without waking all"
+bad NOT_SET_AGAIN 0 1 stranded "who was woken does not set WAITERS again" -DPOSTS=1
 
 model=$models/rwlock.pml
 optimise=-O1

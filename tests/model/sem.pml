@@ -13,7 +13,8 @@
  *	NO_BATON      whoever was woken does not look whether there is more
  *	NOT_PENDING   a sleeper has nothing on record
  *	UNKEPT        a poster has nothing on record
- *	CLEAR_ONLY    WAITERS is cleared without waking all in the same step
+ *	CLEAR_ONLY    a wake that finds nobody clears WAITERS without waking all in the same step
+ *	NOT_SET_AGAIN whoever was woken does not set the WAITERS that a killed poster has taken away
  */
 #define GOOD 0
 #define FLAG_BESIDE 1
@@ -21,6 +22,7 @@
 #define NOT_PENDING 3
 #define UNKEPT 4
 #define CLEAR_ONLY 5
+#define NOT_SET_AGAIN 6
 
 #ifndef BAD
 #define BAD GOOD
@@ -48,7 +50,7 @@
 
 byte tokens;           /* READY is tokens > 0, in the same atomic */
 bit waiters;           /* WAITERS, in it too; FLAG_BESIDE: not */
-bit crowd;             /* the hint: wake so many, not all */
+byte sleepers;         /* asleep, about to be, or just come back; the killed stay in it. */
 bit asleep[THREADS];
 byte posted, taken;
 byte kills = KILLS;
@@ -84,11 +86,12 @@ inline wake_all()
 inline rest()
 {
 	awake--;
-	assert(awake > 0 || !ANY_ASLEEP || tokens == 0);
+	assert(awake > 0 || !ANY_ASLEEP || (tokens == 0 && waiters));
 	assert(tokens + taken == posted);
 }
 
-mtype = { IDLE, LOOK, SET, SLEEP, ASLEEP, TAKE, ADD, READ_CROWD, UNPARK, CLEAR_CROWD, WAKE_ALL, CLEARED, DONE, DEATH };
+mtype = { IDLE, LOOK, COUNT, SET, SLEEP, ASLEEP, TAKE, COME_BACK, SET_AGAIN, ADD, ONE, SWAP, UNPARK, UNPARK_ALL, WAKE_ALL,
+	  DEATH };
 
 /*
  * waits: how often it takes one; tries: without waiting; posts: tokens that it adds, once.
@@ -98,7 +101,9 @@ proctype thread(byte me; byte waits; bit tries; byte posts)
 	mtype at = IDLE;
 	byte seen;             /* tokens, as loaded */
 	bit seen_waiters, had_waiters;
-	bit pending, woken, got, all;
+	bit pending, woken, got;
+	bit counted;
+	bit one;               /* sleeps, as it seems to the poster */
 	byte left;             /* to be woken */
 
 	/* It is no deadlock to sleep for ever: rest() asserts that there is a reason. */
@@ -119,7 +124,7 @@ end:	do
 
 	:: atomic {
 		at == IDLE ->
-		woken = false; seen = 0; seen_waiters = 0; had_waiters = 0; left = 0; all = 0;
+		woken = false; seen = 0; seen_waiters = 0; had_waiters = 0; left = 0; one = 0; got = 0;
 		if
 		:: posts > 0 -> seen = tokens; seen_waiters = waiters; at = ADD
 		:: posts == 0 && waits > 0 -> waits--; pending = BAD != NOT_PENDING; at = LOOK
@@ -134,9 +139,10 @@ end:	do
 		if
 		:: seen > 0 -> at = TAKE
 		:: seen == 0 && tries -> pending = false; at = IDLE
-		:: else -> at = SET
+		:: else -> at = (counted -> SET : COUNT)
 		fi
 	}
+	:: atomic { at == COUNT -> sleepers++; counted = true; at = LOOK }
 
 	/* take: one compare-and-swap of tokens, READY and WAITERS */
 	:: atomic {
@@ -144,20 +150,42 @@ end:	do
 		if
 		:: tokens == seen && (waiters == seen_waiters || BAD == FLAG_BESIDE) ->
 			tokens--; taken++;
-			if
-			:: woken && tokens > 0 && waiters && BAD != NO_BATON -> left = 1; at = READ_CROWD
-			:: else -> pending = false; at = IDLE
-			fi
+			at = COME_BACK
 		:: else -> at = LOOK
 		fi
 	}
 
-	/* sleep_on: sets WAITERS, in a state without tokens; or finds it set, and says that there is a crowd */
+	/* come_back: leaves the count; whoever was woken looks whether there are others, and whether there are more tokens */
+	:: atomic {
+		at == COME_BACK ->
+		if
+		:: counted -> sleepers--; counted = false
+		:: else
+		fi;
+		if
+		:: woken && BAD != NO_BATON -> at = SET_AGAIN
+		:: else -> pending = false; at = IDLE
+		fi
+	}
+	:: atomic {
+		at == SET_AGAIN ->
+		if
+		:: sleepers > 0 && BAD != NOT_SET_AGAIN -> waiters = true
+		:: else
+		fi;
+		woken = false;
+		if
+		:: waiters && tokens > 0 -> left = 1; at = UNPARK
+		:: else -> pending = false; at = IDLE
+		fi
+	}
+
+	/* sleep_on: sets WAITERS, in a state without tokens; or finds it set */
 	:: atomic {
 		at == SET ->
 		if
 		:: BAD == FLAG_BESIDE -> waiters = true; at = SLEEP
-		:: BAD != FLAG_BESIDE && seen_waiters -> crowd = true; at = SLEEP
+		:: BAD != FLAG_BESIDE && seen_waiters -> at = SLEEP
 		:: BAD != FLAG_BESIDE && !seen_waiters && tokens == 0 && !waiters -> waiters = true; at = SLEEP
 		:: else -> at = LOOK
 		fi
@@ -174,26 +202,30 @@ end:	do
 		fi
 	}
 	:: atomic { at == ASLEEP && !asleep[me] -> woken = true; at = LOOK }
-	:: atomic { TIMED && at == ASLEEP && asleep[me] -> asleep[me] = false; awake++; pending = false; at = IDLE }
+	:: atomic { TIMED && at == ASLEEP && asleep[me] -> asleep[me] = false; awake++; at = COME_BACK }
 
-	/* add: the word goes on record if WAITERS is seen, then the swap */
-	:: atomic { at == ADD && seen_waiters && !pending && BAD != UNKEPT -> pending = true }
+	/* add: the word goes on record if WAITERS is seen; does one sleep alone? Then the swap */
 	:: atomic {
-		at == ADD && (pending || !seen_waiters || BAD == UNKEPT) ->
+		at == ADD ->
+		pending = pending || (seen_waiters && BAD != UNKEPT);
+		at = (seen_waiters -> ONE : SWAP)
+	}
+	:: atomic { at == ONE -> one = sleepers <= 1 && BAD != FLAG_BESIDE; at = SWAP }
+	:: atomic {
+		at == SWAP ->
 		if
 		:: tokens == seen && (waiters == seen_waiters || BAD == FLAG_BESIDE) ->
 			tokens = tokens + posts; posted = posted + posts;
 			left = posts; posts = 0;
 			if
-			:: seen_waiters -> at = READ_CROWD
+			:: seen_waiters && one -> waiters = false; at = WAKE_ALL
+			:: seen_waiters && !one -> at = UNPARK
 			:: else -> pending = false; at = IDLE
 			fi
-		:: else -> seen = tokens; seen_waiters = waiters
+		:: else -> seen = tokens; seen_waiters = waiters; one = 0; at = ADD
 		fi
 	}
-
-	/* wake: is there a crowd? */
-	:: atomic { at == READ_CROWD -> all = !crowd; at = (all -> CLEAR_CROWD : UNPARK) }
+	:: atomic { at == WAKE_ALL -> wake_all(); pending = false; at = IDLE }
 
 	/* wake: FUTEX_WAKE, n */
 	:: atomic {
@@ -204,16 +236,15 @@ end:	do
 		od;
 		if
 		:: had_waiters -> pending = false; at = IDLE
-		:: else -> at = CLEAR_CROWD
+		:: else -> at = UNPARK_ALL
 		fi
 	}
-	:: atomic { at == CLEAR_CROWD -> crowd = false; at = WAKE_ALL }
 
-	/* wake: fipc__unpark_all, one step of the kernel */
+	/* fipc__unpark_all, one step of the kernel */
 	:: atomic {
-		at == WAKE_ALL ->
+		at == UNPARK_ALL ->
 		if
-		:: BAD != CLEAR_ONLY || all -> wake_all()
+		:: BAD != CLEAR_ONLY -> wake_all()
 		:: else
 		fi;
 		waiters = false;
