@@ -575,15 +575,6 @@ static void sweep(const char *name, const struct scene *scene)
 	assert_int_equal(t.stuck + t.lost + t.wrong, 0);
 }
 
-#define SCENE(test, ...)                                                                                              \
-	static void test(void **state)                                                                                \
-	{                                                                                                             \
-		const struct scene scene = {__VA_ARGS__};                                                             \
-                                                                                                                      \
-		(void)state;                                                                                          \
-		sweep(#test, &scene);                                                                                 \
-	}
-
 SCENE(send_alone, .victim = SENDING)
 SCENE(send_another_priority, .victim = SENDING, .n = 2, .victim_prio = 1, .one_more = 1)
 SCENE(send_a_third_priority, .victim = SENDING, .n = 3, .prios = {0, 2, 2}, .victim_prio = 1)

@@ -519,15 +519,6 @@ static void revoke_half_way(void)
 	murder(start_to_mark());
 }
 
-#define SCENE(test, ...)                                                                                              \
-	static void test(void **state)                                                                                \
-	{                                                                                                             \
-		const struct scene scene = {__VA_ARGS__};                                                             \
-                                                                                                                      \
-		(void)state;                                                                                          \
-		sweep(#test, &scene);                                                                                 \
-	}
-
 SCENE(lock_and_unlock_alone, .victim = victim_locks_and_unlocks)
 SCENE(trylock_and_unlock_alone, .victim = victim_tries)
 SCENE(first_use, .victim = victim_uses_it_the_first_time, .most = 150)
@@ -640,8 +631,9 @@ static const char *what_is_wrong(const struct revoking *scene)
 	return NULL;
 }
 
-static int revoke_killed_at(const struct revoking *scene, unsigned point)
+static int revoke_killed_at(const void *which, unsigned point)
 {
+	const struct revoking *scene = which;
 	struct fipc_mutex_info before;
 	const char *wrong;
 	struct run run;
@@ -676,22 +668,16 @@ static struct points find_points_of_revoke(const struct revoking *scene)
 
 static void sweep_revoke(const char *name, const struct revoking *scene)
 {
-	unsigned done = 0, failures = 0;
 	struct points points;
 
 	stage = share(sizeof(*stage));
 	gate_make(&victim_ready);
 	gate_make(&victim_go);
 	points = find_points_of_revoke(scene);
-	for (; done < points.n && failures < ENOUGH_FAILURES; done++)
-		failures += (unsigned)revoke_killed_at(scene, points.at[done]);
-	printf("%s: %u kill points, %u failures\n", name, done, failures);
-	free(points.at);
+	sweep_points(name, points, revoke_killed_at, scene);
 	gate_free(&victim_ready);
 	gate_free(&victim_go);
 	munmap(stage, sizeof(*stage));
-	assert_true(done > 10);
-	assert_int_equal(failures, 0);
 }
 
 #define REVOKING(test, ...)                                                                                           \

@@ -315,15 +315,6 @@ static void sweep(const char *name, const struct scene *scene)
 	assert_true(t.done || scene->in_vain || scene->may_be_outrun); /* else what it does was never reached */
 }
 
-#define SCENE(name, ...)                                                                                              \
-	static void name(void **state)                                                                                \
-	{                                                                                                             \
-		const struct scene scene = {__VA_ARGS__};                                                             \
-                                                                                                                      \
-		(void)state;                                                                                          \
-		sweep(#name, &scene);                                                                                 \
-	}
-
 SCENE(post_alone, .victim = victim_posts, .posts = 1)
 SCENE(post_to_one, .victim = victim_posts, .posts = 1, .waiters = 1)
 SCENE(post_to_two, .victim = victim_posts, .posts = 1, .waiters = 2)

@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "step.h"
 
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <setjmp.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +15,9 @@
 #include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
-#include <elf.h>
 #include <unistd.h>
+
+#include <cmocka.h>
 
 void trace_me(void)
 {
@@ -238,4 +243,18 @@ struct points record_some_points(pid_t pid, unsigned most, enum stop *ret)
 	for (unsigned at = 0; at < length; at += stride)
 		points.at[points.n++] = at;
 	return thin(points);
+}
+
+void sweep_points(const char *name, struct points points, int (*killed_at)(const void *scene, unsigned point),
+		  const void *scene)
+{
+	enum { ENOUGH_FAILURES = 5, FEWEST = 10 };
+	unsigned done = 0, failures = 0;
+
+	for (; done < points.n && failures < ENOUGH_FAILURES; done++)
+		failures += (unsigned)killed_at(scene, points.at[done]);
+	printf("%s: %u kill points, %u failures\n", name, done, failures);
+	free(points.at);
+	assert_true(done > FEWEST);
+	assert_int_equal(failures, 0);
 }

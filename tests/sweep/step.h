@@ -51,4 +51,21 @@ struct points record_points(pid_t pid, enum stop *ret);
 /* At most `most` points, evenly, of an operation too long for every one. */
 struct points record_some_points(pid_t pid, unsigned most, enum stop *ret);
 
+/*
+ * Kill at each of them, until that went wrong too often; tell how it went, and fail the test if once was wrong, or if
+ * there was next to nothing to do. killed_at: 1 when it went wrong. Frees the points.
+ */
+void sweep_points(const char *name, struct points points, int (*killed_at)(const void *scene, unsigned point),
+		  const void *scene);
+
+/* A test that sweeps over one scene: a struct scene, and sweep(name, scene), are what each file has of its own. */
+#define SCENE(test, ...)                                                                                              \
+	static void test(void **state)                                                                                \
+	{                                                                                                             \
+		const struct scene scene = {__VA_ARGS__};                                                             \
+                                                                                                                      \
+		(void)state;                                                                                          \
+		sweep(#test, &scene);                                                                                 \
+	}
+
 #endif
