@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <grp.h>
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
@@ -36,6 +37,28 @@ void skip_aloud(const char *what, const char *why)
 {
 	printf("SKIP: %s: %s\n", what, why);
 	fflush(stdout);
+}
+
+int lacks_root(const char *what)
+{
+	if (geteuid() == 0)
+		return 0;
+	skip_aloud(what, "needs root");
+	return 1;
+}
+
+void needs_root(const char *what)
+{
+	if (lacks_root(what))
+		_exit(SKIPPED);
+}
+
+void become_user(uid_t uid)
+{
+	must_be(setgroups(0, NULL), 0);
+	must_be(setresgid(uid, uid, uid), 0);
+	must_be(setresuid(uid, uid, uid), 0);
+	must_be(prctl(PR_SET_PDEATHSIG, SIGKILL), 0); /* forgotten with the change */
 }
 
 void *share(size_t size)

@@ -42,6 +42,10 @@ noreturn void must_fail(const char *file, int line, const char *what, long got);
 /* Say why something cannot run here, in the form that the summary of the tests counts. */
 void skip_aloud(const char *what, const char *why);
 
+int lacks_root(const char *what);  /* 1, and says so, when this process is not root's */
+void needs_root(const char *what); /* the body of an IN_CHILD: skipped then */
+void become_user(uid_t uid);       /* and its group alone; dies with its parent all the same */
+
 /* A cmocka case, or the body of one IN_CHILD, that cannot run under ThreadSanitizer; why, for the summary. */
 #if defined(__SANITIZE_THREAD__)
 #define UNDER_TSAN 1

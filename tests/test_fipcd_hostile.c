@@ -8,7 +8,6 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -28,21 +27,6 @@
 #define MANAGER "io.fipc.Manager"
 
 enum { ALICE = 61001, BOB = 61002, LOOKS = 200 };
-
-static bool lacks_root(const char *what)
-{
-	if (geteuid() != 0)
-		skip_aloud(what, "needs root");
-	return geteuid() != 0;
-}
-
-static void become(uid_t uid)
-{
-	must_be(setgroups(0, NULL), 0);
-	must_be(setresgid(uid, uid, uid), 0);
-	must_be(setresuid(uid, uid, uid), 0);
-	must_be(prctl(PR_SET_PDEATHSIG, SIGKILL), 0); /* forgotten with the change */
-}
 
 /* It answers, and it sees deaths. */
 static void expect_well(const struct daemon *d)
@@ -271,7 +255,7 @@ static void open_and_close_when_told(void *argument)
 {
 	struct departure *p = argument;
 	fipc_mutex *m;
-	become(p->uid);
+	become_user(p->uid);
 	must_not_fail(fipc_mutex_open(&m, "a", p->flags, 0666));
 	gate_open(&p->ready);
 	gate_pass(&p->close);
@@ -337,7 +321,7 @@ static void make_and_die(void *argument)
 {
 	uid_t uid = *(uid_t *)argument;
 	fipc_mutex *m;
-	become(uid);
+	become_user(uid);
 	must_be(fipc_mutex_open(&m, uid == ALICE ? "alices" : "bobs", FIPC_CREATE, 0600), FIPC_CREATED);
 	raise(SIGKILL);
 }
@@ -345,7 +329,7 @@ static void make_and_die(void *argument)
 static void ask_as_alice(void *daemon)
 {
 	const struct daemon *d = daemon;
-	become(ALICE);
+	become_user(ALICE);
 	expect_refused(d, MANAGER ".Collect", NULL, MANAGER ".PermissionDenied");
 	/* Where both look like the same one, neither is shown the other's. */
 	json_t *reply = call(d, MANAGER ".List", NULL);

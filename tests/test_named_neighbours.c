@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <pthread.h>
 #include <sched.h>
@@ -44,21 +43,6 @@ static void lock_once(void *m)
 {
 	must_be(fipc_mutex_lock(m), 0);
 	must_be(fipc_mutex_unlock(m), 0);
-}
-
-static void needs_root(const char *what)
-{
-	if (geteuid() == 0)
-		return;
-	skip_aloud(what, "needs root");
-	_exit(SKIPPED);
-}
-
-static void become(uid_t uid)
-{
-	must_be(setgroups(0, NULL), 0);
-	must_be(setresgid(uid, uid, uid), 0);
-	must_be(setresuid(uid, uid, uid), 0);
 }
 
 /* What a walk says of one object. Its numbers are meant: what it points to is gone. */
@@ -249,7 +233,7 @@ static void open_and_drop_privileges(void *dir)
 	fipc_mutex *a, *b;
 
 	must_be(fipc_mutex_open(&a, "a", FIPC_CREATE, 0666), FIPC_CREATED);
-	become(BOB);
+	become_user(BOB);
 	b = must_open("b", FIPC_CREATE, FIPC_CREATED);
 	must_be(look_at(dir, "a").n_alive, 1);
 	must_be(look_at(dir, "b").n_alive, 1);
@@ -310,7 +294,7 @@ IN_CHILD(test_without_proc)
 		skip_aloud("a create without /proc", "cannot cover it");
 		_exit(SKIPPED);
 	}
-	become(BOB);
+	become_user(BOB);
 	for (int i = 0; i < 2; i++) {
 		fipc_mutex *m = must_open("a", FIPC_CREATE, FIPC_CREATED);
 
@@ -327,7 +311,7 @@ static void squat(void *argument)
 {
 	char entry[PATH_MAX + 16];
 
-	become(BOB);
+	become_user(BOB);
 	must_be(mkdir(squatted, 0777), 0);
 	must_be(chmod(squatted, 0777), 0);
 	if (!*(bool *)argument)
@@ -364,7 +348,7 @@ static void bob_joins(void *dir)
 {
 	fipc_mutex *m;
 
-	become(BOB);
+	become_user(BOB);
 	m = must_open("a", 0, 0);
 	must_be(look_at(dir, "a").n_alive, 2);
 	must_be(fipc_mutex_close(m), 0);
@@ -394,7 +378,7 @@ static void bob_leaves_last(void *argument)
 	struct last *l = argument;
 	fipc_mutex *m;
 
-	become(BOB);
+	become_user(BOB);
 	m = must_open("a", 0, 0);
 	gate_open(&l->in);
 	gate_pass(&l->close);

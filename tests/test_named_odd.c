@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -49,21 +48,6 @@ static void lock_once(fipc_mutex *m)
 {
 	must_be(fipc_mutex_lock(m), 0);
 	must_be(fipc_mutex_unlock(m), 0);
-}
-
-static void needs_root(const char *what)
-{
-	if (geteuid() == 0)
-		return;
-	skip_aloud(what, "needs root");
-	_exit(SKIPPED);
-}
-
-static void become(uid_t uid)
-{
-	must_be(setgroups(0, NULL), 0);
-	must_be(setresgid(uid, uid, uid), 0);
-	must_be(setresuid(uid, uid, uid), 0);
 }
 
 static void write_file(const char *path, const void *bytes, size_t size)
@@ -285,7 +269,7 @@ static void bob_meets_a_closed_directory(void *dir)
 {
 	int fds = open_descriptors();
 
-	become(BOB);
+	become_user(BOB);
 	must_be(try_open(0, 0), -ENOENT);
 	must_be(try_open(FIPC_CREATE, 0666), -EACCES);
 	must_be(try_open(FIPC_CREATE | FIPC_EXCL, 0666), -EACCES);
@@ -300,7 +284,7 @@ static void bob_uses_what_is_there(void *dir)
 {
 	fipc_mutex *m;
 
-	become(BOB);
+	become_user(BOB);
 	m = must_open("a", 0, 0); /* root's, 0666: he may use it, tracked or not, though he can make none */
 	lock_once(m);
 	must_be(collect(dir), 0);
@@ -312,7 +296,7 @@ static void bob_may_not_even_look(void *dir)
 {
 	fipc_registry *r;
 
-	become(BOB);
+	become_user(BOB);
 	must_be(try_open(0, 0), -EACCES);
 	must_be(try_open(FIPC_CREATE, 0666), -EACCES);
 	must_be(fipc_mutex_unlink("a"), -EACCES);
@@ -384,7 +368,7 @@ static void use_without_proc(void *dir)
 	struct peer a = {.name = "a", .flags = FIPC_CREATE, .wanted = FIPC_CREATED, .holds = 1}, b = {.name = "a"};
 	fipc_mutex *m;
 
-	become(BOB);
+	become_user(BOB);
 	peer_begins(&a);
 	peer_begins(&b);
 	must_be(collect(dir), 0);
@@ -425,7 +409,7 @@ static void alice_makes_and_leaves(void *gates)
 	struct gate *gate = gates;
 	fipc_mutex *m;
 
-	become(ALICE);
+	become_user(ALICE);
 	must_be(fipc_mutex_open(&m, "a", FIPC_CREATE, 0666), FIPC_CREATED);
 	gate_open(&gate[0]);
 	gate_pass(&gate[1]);
@@ -437,7 +421,7 @@ static void bob_joins(void *told)
 {
 	fipc_mutex *m;
 
-	become(BOB);
+	become_user(BOB);
 	must_be(fipc_mutex_open(&m, "a", FIPC_CREATE | FIPC_ANY_OWNER, 0666), 0);
 	must_be(fipc_mutex_lock(m), *(int *)told);
 	must_be(*(int *)told ? fipc_mutex_consistent(m) : 0, 0);

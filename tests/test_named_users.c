@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -32,13 +31,6 @@ static int try_open(const char *name, unsigned flags, mode_t mode)
 	return r;
 }
 
-static void become(uid_t uid)
-{
-	must_be(setgroups(0, NULL), 0);
-	must_be(setresgid(uid, uid, uid), 0);
-	must_be(setresuid(uid, uid, uid), 0);
-}
-
 /* What another user does, in a child; the caller waits for its end. */
 struct deed {
 	uid_t uid;
@@ -49,7 +41,7 @@ static void do_as(void *argument)
 {
 	const struct deed *d = argument;
 
-	become(d->uid);
+	become_user(d->uid);
 	d->body();
 }
 
@@ -74,7 +66,7 @@ static void own(void *argument)
 	struct owner *o = argument;
 	fipc_mutex *m;
 
-	become(o->uid);
+	become_user(o->uid);
 	must_be(fipc_mutex_open(&m, "a", FIPC_CREATE | o->flags, o->mode), FIPC_CREATED);
 	gate_open(&o->ready);
 	gate_pass(&o->leave);
@@ -197,7 +189,7 @@ static void bob_stays_until_told(void *argument)
 	struct owner *o = argument;
 	fipc_mutex *m;
 
-	become(BOB);
+	become_user(BOB);
 	must_be(fipc_mutex_open(&m, "a", FIPC_ANY_OWNER, 0), 0);
 	gate_open(&o->ready);
 	gate_pass(&o->leave);

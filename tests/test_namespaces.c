@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
 #include <limits.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -28,14 +27,6 @@
 #include <cmocka.h>
 
 enum { ALICE = 1001, BOB = 1002, NOBODY = 65534, MOST = 8 };
-
-static void needs_root(const char *what)
-{
-	if (geteuid() == 0)
-		return;
-	skip_aloud(what, "needs root");
-	_exit(SKIPPED);
-}
 
 static int try_open(const char *name, unsigned flags)
 {
@@ -522,11 +513,8 @@ IN_CHILD(test_pid_unknown_outside)
 
 static void become(uid_t uid)
 {
-	must_be(setgroups(0, NULL), 0);
-	must_be(setresgid(uid, uid, uid), 0);
-	must_be(setresuid(uid, uid, uid), 0);
+	become_user(uid);
 	must_be(prctl(PR_SET_DUMPABLE, 1), 0); /* else its /proc/self is root's */
-	must_be(prctl(PR_SET_PDEATHSIG, SIGKILL), 0); /* forgotten with the change */
 }
 
 static bool enter_user_namespace(const char *map)
