@@ -404,7 +404,7 @@ static void sweep(const char *name, const struct scene *scene)
 	must_be(failures, 0);
 }
 
-#define SCENE(test, ...)                                                                                              \
+#define SCENES(test, ...)                                                                                             \
 	IN_CHILD(test)                                                                                                \
 	{                                                                                                             \
 		const struct scene scene = {.prop = &mutex, __VA_ARGS__};                                             \
@@ -418,16 +418,16 @@ static void sweep(const char *name, const struct scene *scene)
 		sweep(#test " of shared memory", &scene);                                                             \
 	}
 
-SCENE(create, .victim = victim_opens)
-SCENE(create_with_a_tracker, .victim = victim_opens_again)
-SCENE(join, .victim = victim_opens, .peer = 1)
-SCENE(open_what_the_dead_left, .victim = victim_opens, .dead_before = 1)
-SCENE(close_as_the_last, .victim = victim_closes, .victim_first = 1)
-SCENE(close_with_others, .victim = victim_closes, .victim_first = 1, .peer = 1)
-SCENE(unlink_with_others, .victim = victim_unlinks, .peer = 1, .renames = 1)
-SCENE(unlink_what_the_dead_left, .victim = victim_unlinks, .dead_before = 1)
-SCENE(replace, .victim = victim_replaces, .peer = 1, .renames = 1)
-SCENE(replace_what_the_dead_left, .victim = victim_replaces, .dead_before = 1)
+SCENES(create, .victim = victim_opens)
+SCENES(create_with_a_tracker, .victim = victim_opens_again)
+SCENES(join, .victim = victim_opens, .peer = 1)
+SCENES(open_what_the_dead_left, .victim = victim_opens, .dead_before = 1)
+SCENES(close_as_the_last, .victim = victim_closes, .victim_first = 1)
+SCENES(close_with_others, .victim = victim_closes, .victim_first = 1, .peer = 1)
+SCENES(unlink_with_others, .victim = victim_unlinks, .peer = 1, .renames = 1)
+SCENES(unlink_what_the_dead_left, .victim = victim_unlinks, .dead_before = 1)
+SCENES(replace, .victim = victim_replaces, .peer = 1, .renames = 1)
+SCENES(replace_what_the_dead_left, .victim = victim_replaces, .dead_before = 1)
 
 IN_CHILD(create_filled_shm)
 {
