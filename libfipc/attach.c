@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -175,7 +176,7 @@ static int add_entry(int root, const char *file, struct tracker *t, const struct
 int fipc__entry_add(int root, const char *file, struct tracker *t, const struct stat *object, bool maker)
 {
 	int r;
-	fipc__tracker_hint(t, object->st_ino);
+	fipc__tracker_hint(t, object->st_ino, file);
 	r = add_entry(root, file, t, object, maker);
 	if (r < 0 && r != -EACCES && r != -EROFS) /* who may not write there attaches untracked: the hint is all there is */
 		fipc__tracker_unhint(t, object->st_ino);
@@ -189,16 +190,45 @@ void fipc__entry_remove(int root, const char *file, const struct tracker *t, uin
 	unlinkat(root, entry, 0);
 }
 
-static void judge(int pids, const char *name, bool remove_dead, struct fipc_attachment *a, struct survey *s)
+struct survey_of {
+	int root;
+	const char *file;
+	uint64_t object;
+	bool remove_dead;
+	struct living *living;
+	attachment_fn callback;
+	void *context;
+};
+
+/* An entry is a link to its tracker: their inodes are one, and it is the kernel that says which. */
+static bool was_alive(const struct survey_of *q, uint64_t tracker, struct fipc_attachment *a)
+{
+	size_t i = tracker % LIVING_MAX;
+	if (!q->living || q->living->at[i].tracker != tracker)
+		return false;
+	a->life = FIPC_ALIVE;
+	a->uid = q->living->at[i].uid;
+	return true;
+}
+
+static void judge(int pids, const struct dirent *e, const struct survey_of *q, struct fipc_attachment *a,
+		  struct survey *s)
 {
 	struct stat st = {0};
-	int life = fipc__tracker_life(pids, name, &st);
+	int life;
+	if (was_alive(q, e->d_ino, a))
+		return;
+	life = fipc__tracker_life(pids, e->d_name, &st);
 	if (life == -ENOENT)
 		life = FIPC_DEAD; /* gone since */
-	else if (life == FIPC_DEAD && remove_dead && unlinkat(pids, name, 0) == 0)
+	else if (life == FIPC_DEAD && q->remove_dead && unlinkat(pids, e->d_name, 0) == 0)
 		s->removed++;
 	a->life = life;
 	a->uid = st.st_uid;
+	if (q->living && life == FIPC_ALIVE && st.st_ino == e->d_ino) {
+		q->living->at[st.st_ino % LIVING_MAX].tracker = st.st_ino;
+		q->living->at[st.st_ino % LIVING_MAX].uid = st.st_uid;
+	}
 }
 
 static void tally(enum fipc_life life, struct survey *s)
@@ -211,61 +241,60 @@ static void tally(enum fipc_life life, struct survey *s)
 		s->unknown++;
 }
 
-struct survey_of {
-	int root;
-	const char *file;
-	uint64_t object;
-	bool remove_dead;
-};
-
-static int survey(DIR *dir, const struct survey_of *q, attachment_fn callback, void *context, struct survey *s)
+static int survey_one(int pids, const struct dirent *e, const struct survey_of *q, struct survey *s)
 {
-	struct dirent *e;
-	while (errno = 0, (e = readdir(dir))) {
-		struct fipc_attachment a = {0};
-		uint64_t of = 0;
-		int r;
-		if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
-			continue;
-		if (fipc__name_of_meta(e->d_name, &of)) {
-			if (of != q->object && !fipc__meta_left_over(q->root, q->file, dirfd(dir), of, q->remove_dead))
-				s->metas++;
-			continue;
-		}
-		fipc__name_of_entry(e->d_name, &a.pid, &a.tracker, &of);
-		a.current = of == q->object;
-		judge(dirfd(dir), e->d_name, q->remove_dead, &a, s);
-		if (!a.current && a.life == FIPC_UNKNOWN)
-			a.current = 1; /* no name of ours: it might be anything, so it counts */
-		if (a.current)
-			tally(a.life, s);
-		r = callback ? callback(&a, context) : 0;
-		if (r != 0)
-			return r;
+	struct fipc_attachment a = {0};
+	uint64_t of = 0;
+	if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
+		return 0;
+	if (fipc__name_of_meta(e->d_name, &of)) {
+		if (of != q->object && !fipc__meta_left_over(q->root, q->file, pids, of, q->remove_dead))
+			s->metas++;
+		return 0;
 	}
-	return -errno;
+	fipc__name_of_entry(e->d_name, &a.pid, &a.tracker, &of);
+	a.current = of == q->object;
+	judge(pids, e, q, &a, s);
+	if (!a.current && a.life == FIPC_UNKNOWN)
+		a.current = 1; /* no name of ours: it might be anything, so it counts */
+	if (a.current)
+		tally(a.life, s);
+	return q->callback ? q->callback(&a, q->context) : 0;
 }
 
-int fipc__entries_survey(int root, const char *file, uint64_t object, bool remove_dead, attachment_fn callback,
-			 void *context, struct survey *ret)
+/*
+ * Not by readdir, whose buffer costs more than all the rest when there are few entries, as there mostly are. With 64
+ * bits the kernel's struct linux_dirent64 is struct dirent.
+ */
+static int survey(int pids, const struct survey_of *q, struct survey *s)
 {
-	const struct survey_of q = {root, file, object, remove_dead};
+	_Alignas(struct dirent) char entries[4096];
+	long n;
+	while ((n = syscall(SYS_getdents64, pids, entries, sizeof(entries))) > 0) {
+		const struct dirent *e;
+		for (long at = 0; at < n; at += e->d_reclen) {
+			e = (const void *)(entries + at);
+			int r = survey_one(pids, e, q, s);
+			if (r != 0)
+				return r;
+		}
+	}
+	return n < 0 ? -errno : 0;
+}
+
+int fipc__entries_survey(int root, const char *file, uint64_t object, bool remove_dead, struct living *living,
+			 attachment_fn callback, void *context, struct survey *ret)
+{
+	const struct survey_of q = {root, file, object, remove_dead, living, callback, context};
 	char pids[PIDS_SIZE_MAX];
 	int fd, r;
-	DIR *dir;
 	*ret = (struct survey){0};
 	fipc__name_pids(pids, file);
 	fd = openat(root, pids, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
-	dir = fdopendir(fd);
-	if (!dir) {
-		r = -errno;
-		close(fd);
-		return r;
-	}
-	r = survey(dir, &q, callback, context, ret);
-	closedir(dir);
+	r = survey(fd, &q, ret);
+	close(fd);
 	return r;
 }
 
@@ -278,7 +307,7 @@ static int stop_at_the_living(const struct fipc_attachment *a, void *context)
 bool fipc__entries_any(int root, const char *file, uint64_t object)
 {
 	struct survey s;
-	return fipc__entries_survey(root, file, object, false, stop_at_the_living, NULL, &s) != 0;
+	return fipc__entries_survey(root, file, object, false, NULL, stop_at_the_living, NULL, &s) != 0;
 }
 
 bool fipc__pids_remove(int root, const char *file, uint64_t object)

@@ -71,12 +71,24 @@ struct survey {
 typedef int (*attachment_fn)(const struct fipc_attachment *a, void *context);
 
 /*
- * Look at an object's entries. object: its inode. remove_dead: and take away those of dead processes,
+ * Who was found alive just now, in a walk. Each process has one tracker and many entries, and one that is alive may
+ * still be said to be so a moment later; so it is asked once. Of the others each entry is asked. Zeroed is empty.
+ */
+#define LIVING_MAX 4096 /* processes; of more some are asked again */
+struct living {
+	struct {
+		uint64_t tracker;
+		uint32_t uid;
+	} at[LIVING_MAX];
+};
+
+/*
+ * Look at an object's entries. object: its inode; living: may be NULL. remove_dead: and take away those of dead processes,
  * of any object, and the headers of objects that are gone.
  * 0, -EACCES, ..., or what the callback (may be NULL) returned.
  */
-int fipc__entries_survey(int root, const char *file, uint64_t object, bool remove_dead, attachment_fn callback,
-			 void *context, struct survey *ret);
+int fipc__entries_survey(int root, const char *file, uint64_t object, bool remove_dead, struct living *living,
+			 attachment_fn callback, void *context, struct survey *ret);
 
 /* Is anybody attached who is not dead? */
 bool fipc__entries_any(int root, const char *file, uint64_t object);

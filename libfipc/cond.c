@@ -37,6 +37,7 @@
 
 #include "handle.h"
 #include "mutex.h"
+#include "slot.h"
 
 #include <errno.h>
 #include <string.h>
@@ -246,7 +247,7 @@ static int sleep_once(struct cond *c, uint32_t seen, fipc_deadline d)
 	};
 	if (fipc__futex_interruptible())
 		return fipc__futex_wait_first(places, 3, d);
-	return fipc__futex_wait_any(places, 3, d);
+	return fipc__sleep(places, 3, d);
 }
 
 /* The word is pending. 0 signalled, not asleep at that moment; 1 woken; or why not. */

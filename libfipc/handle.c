@@ -3,6 +3,7 @@
 
 #include "fork.h"
 #include "root.h"
+#include "slot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -21,6 +22,7 @@ struct root {
 	struct root *next;
 	bool explicitly;
 	struct tracker tracker; /* page NULL: this process has none here yet */
+	struct desk desk;
 	char path[];
 };
 
@@ -50,8 +52,10 @@ static _Atomic bool untracked; /* a child that has its parent's handles and no t
 void fipc__objects_forked(void)
 {
 	/* Trackers are the parent's; their mappings did not come along, so there is nothing to unmap. */
-	for (struct root *r = roots; r; r = r->next)
+	for (struct root *r = roots; r; r = r->next) {
 		r->tracker = (struct tracker){0};
+		fipc__desk_forked(&r->desk);
+	}
 	for (struct handle *h = handles; h; h = h->next)
 		h->tracker = (struct tracker){0};
 	untracked = handles != NULL;
@@ -82,6 +86,7 @@ static int root_for(const struct root_choice *choice, struct root **ret)
 		if (!r)
 			return -ENOMEM;
 		strcpy(r->path, choice->path);
+		r->desk.directory = r->path;
 		r->next = roots;
 		roots = r;
 	}
@@ -111,6 +116,8 @@ static int make_tracker(struct root *root)
 	if (trackers < 0)
 		return trackers;
 	r = fipc__tracker_make(trackers, &root->tracker);
+	if (r == 0)
+		fipc__desk_open(&root->desk, &root->tracker);
 	close(trackers);
 	return r;
 }
@@ -134,7 +141,7 @@ static int renew_tracker(struct root *root)
 		fipc__entry_remove(AT_FDCWD, h->file, &old, h->st.st_ino);
 		h->tracker = root->tracker;
 	}
-	munmap(old.page, sizeof(*old.page));
+	fipc__desk_abandon(&old);
 	return 0;
 }
 
@@ -248,8 +255,13 @@ static int begin_local(struct handle *h, int fd)
 
 static int map_object(struct handle *h, const struct object *o)
 {
+	struct named named = {.size = h->map_size, .inode = o->st.st_ino, .type = h->kind->type, .desk = &h->root->desk};
 	int r = fipc__object_map(o, h->map_size, h->readonly, &h->map);
-	return r == 0 && h->kind->local_size ? begin_local(h, -1) : r;
+	if (r < 0)
+		return r;
+	named.map = h->map;
+	fipc__slot_know(&named);
+	return h->kind->local_size ? begin_local(h, -1) : 0;
 }
 
 static int keep_bare(struct handle *h, const struct object *o)
@@ -268,8 +280,10 @@ static void discard(struct handle *h)
 	if (h->local && h->kind->end)
 		h->kind->end(h->local);
 	free(h->local);
-	if (h->map)
+	if (h->map) {
+		fipc__slot_forget(h->map, h->map_size, h->kind->type);
 		munmap(h->map, h->map_size);
+	}
 	free(h);
 }
 
@@ -343,7 +357,7 @@ static int attach(const struct request *q, struct object *o, struct handle **ret
 	uint64_t inode = o->st.st_ino;
 	int r = make_tracker(q->root);
 	if (r == 0)
-		fipc__tracker_hint(&q->root->tracker, inode);
+		fipc__tracker_hint(&q->root->tracker, inode, q->file);
 	else if (r != -EACCES && r != -EROFS) {
 		fipc__object_settle(o);
 		return r;
@@ -393,7 +407,7 @@ static int replace(const struct request *q, int found, struct object *o)
 	}
 	if (found == 0)
 		return fipc__object_replace(AT_FDCWD, q->file, o);
-	return found == -EINVAL || found == -EACCES ? fipc__object_unlink(AT_FDCWD, q->file) : found;
+	return found == -EINVAL || found == -EACCES ? fipc__object_unlink(AT_FDCWD, q->file, 0) : found;
 }
 
 static int open_once(const struct request *q, bool *replaced, struct handle **ret)
@@ -630,7 +644,7 @@ static int unlink_locked(const struct root_choice *choice, const char *file)
 	if (r < 0)
 		return r;
 	do
-		r = fipc__object_unlink(AT_FDCWD, file);
+		r = fipc__object_unlink(AT_FDCWD, file, 0);
 	while (r == -EAGAIN);
 	return r;
 }

@@ -4,6 +4,7 @@
 #include "object.h"
 
 #include <limits.h>
+#include <sys/mman.h>
 
 static const struct object_kind *const kinds[] = {
 	[FIPC_TYPE_MQ] = &fipc__kind_mq,
@@ -20,13 +21,27 @@ const struct object_kind *fipc__object_kind(enum fipc_type type)
 	return (size_t)type < sizeof(kinds) / sizeof(*kinds) ? kinds[type] : NULL;
 }
 
+const char *fipc__look_map(const struct look *l)
+{
+	struct look_map *m = l->map;
+	void *p = m->at;
+	if (!p) {
+		p = mmap(NULL, OBJECT_OFFSET + m->size, PROT_READ, MAP_SHARED, m->fd, 0);
+		if (p == MAP_FAILED)
+			return NULL;
+		m->at = p;
+	}
+	return m->at + OBJECT_OFFSET;
+}
+
 uint32_t fipc__look_asleep(const struct look *l, size_t word)
 {
+	const char *map = fipc__look_map(l);
 	uint32_t n;
-	if (!l->map)
+	if (!map)
 		return 0;
-	n = fipc__futex_sleepers(l->map + word);
+	n = fipc__futex_sleepers(map + word);
 	if (l->wake)
-		fipc__futex_wake(l->map + word, UINT_MAX, FUTEX_SHARED);
+		fipc__futex_wake(map + word, UINT_MAX, FUTEX_SHARED);
 	return n;
 }

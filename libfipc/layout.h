@@ -125,19 +125,61 @@ struct object_header {
 };
 static_assert(sizeof(struct object_header) == 64, "header");
 
-/* ---- a tracker: one page; text for people, then the inodes of the objects that its process is attached to ---- */
+/*
+ * ---- a tracker: one page of text for people, then of the inodes of the objects that its process is attached to; behind
+ * it the names of these objects, and slots in which its threads say what they wait for ----
+ */
 
 /*
- * The inodes are a hint that spares a search, no more: written before an entry is linked, cleared after it is gone, by
- * the process itself alone. What is true is said by the entries (hard links) and their number (st_nlink).
+ * Inodes and names are hints that spare a search, no more: written before an entry is linked, the inode cleared after it
+ * is gone, by the process itself alone. What is true is said by the entries (hard links) and their number (st_nlink).
+ * A name stands before its inode does. Names begin a page; a process that has few objects has memory for few of them, and
+ * a name that is too long, or for which there is no memory, is empty: then the directory is read to find the inode.
  */
-#define TRACKER_TEXT 512
-#define TRACKER_HINTS ((4096 - TRACKER_TEXT) / 8)
+#define TRACKER_TEXT 504
+#define TRACKER_HEAD 4096
+#define TRACKER_HINTS ((TRACKER_HEAD - TRACKER_TEXT - 8) / 8)
+
+/*
+ * One thread's, from its first sleep until it ends; written by it alone. What is in it is as its `number` says:
+ *
+ *	number   even  it does not sleep, and the rest means nothing
+ *	         odd   it sleeps, or has just been woken: one wait, one number
+ *
+ * A page of them takes memory once a thread has had to use it: a process that never sleeps has none.
+ */
+struct wait_slot {
+	_Atomic uint32_t tid; /* 0: nobody's */
+	_Atomic uint32_t number;
+	_Atomic uint64_t object; /* inode */
+	_Atomic uint64_t since_ns;
+	_Atomic uint32_t what;        /* WAIT_WHAT() */
+	_Atomic uint32_t owner_tid;   /* seen when it fell asleep; 0: for nobody in particular */
+	_Atomic uint32_t acquisition; /* the lock's number of them, seen before that */
+	uint32_t reserved[7];
+};
+static_assert(sizeof(struct wait_slot) == 64, "wait slot");
+
+#define WAIT_WHAT(type, kind, timed) ((uint32_t)(type) | (uint32_t)(kind) << 8 | (uint32_t)(timed) << 16)
+#define WAIT_TYPE(what) ((what) & 0xff)
+#define WAIT_KIND(what) ((what) >> 8 & 0xff)
+#define WAIT_TIMED(what) ((what) >> 16 & 1)
+
+#define WAIT_SLOTS 1024 /* threads of one process that can be asleep and be shown at a time */
+#define WAIT_SLOTS_PAGE 64
+
+#define TRACKER_NAME 64 /* <name>.<type> and a NUL */
+#define TRACKER_PAGE 4096
 
 struct tracker_page {
 	char text[TRACKER_TEXT];
+	_Atomic uint32_t slot_pages; /* of `slots`, that have ever been used */
+	uint32_t reserved;
 	_Atomic uint64_t hints[TRACKER_HINTS];
+	struct wait_slot slots[WAIT_SLOTS];
+	char names[TRACKER_HINTS][TRACKER_NAME];
 };
-static_assert(sizeof(struct tracker_page) == 4096, "tracker");
+static_assert(offsetof(struct tracker_page, slots) == TRACKER_HEAD, "tracker");
+static_assert(offsetof(struct tracker_page, names) % TRACKER_PAGE == 0 && TRACKER_PAGE % TRACKER_NAME == 0, "names");
 
 #endif

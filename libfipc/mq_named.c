@@ -119,11 +119,12 @@ static void wake_all(const char *map)
 
 static int look(const struct look *l, struct fipc_object *ret)
 {
+	const char *map = fipc__look_map(l);
 	if (l->copied < sizeof(struct mq))
 		return -EINVAL;
-	fipc__mq_describe(l->copy, l->map, &ret->mq);
-	if (l->map && l->wake)
-		wake_all(l->map);
+	fipc__mq_describe(l->copy, map, &ret->mq);
+	if (map && l->wake)
+		wake_all(map);
 	return 0;
 }
 

@@ -24,6 +24,8 @@
 #include "futex.h"
 #include "handle.h"
 #include "place.h"
+#include "probe.h"
+#include "slot.h"
 #include "spin.h"
 
 #include <errno.h>
@@ -153,8 +155,9 @@ static int may_wait(const struct thread *t, uint32_t v, fipc_deadline d)
 /* Until it is woken, or the word is not v any more. */
 static int sleep_on(struct mutex *m, uint32_t v, fipc_deadline d)
 {
+	const struct futex_place place = {&m->word, v};
 	fipc__spun_in_vain();
-	return fipc__futex_wait(&m->word, v, d, FUTEX_SHARED);
+	return fipc__sleep(&place, 1, d);
 }
 
 /* Spin, say that somebody waits, or sleep, while *v stands there, with an owner; then *v is what does. An error: not woken. */
@@ -310,8 +313,10 @@ static int entered(struct thread *t, struct mutex *m, int died)
 		return r;
 	}
 	note_acquisition(t, m);
-	if (r == FIPC_OWNER_DIED)
+	if (r == FIPC_OWNER_DIED) {
 		count(&m->owner_deaths);
+		PROBE2(owner_died, m, FIPC_TYPE_MUTEX);
+	}
 	return r;
 }
 
@@ -656,9 +661,10 @@ int fipc__mutex_describe(const struct mutex *m, struct fipc_mutex_info *ret)
 		.contended = atomic_load_explicit(&m->contended, memory_order_relaxed),
 		.acquisitions = atomic_load_explicit(&m->acquisitions, memory_order_relaxed),
 		.acquired_ns = atomic_load_explicit(&m->acquired_ns, memory_order_relaxed),
+		.last_pid = atomic_load_explicit(&m->owner_pid, memory_order_relaxed),
 	};
 	if (ret->owner_tid)
-		ret->owner_pid = atomic_load_explicit(&m->owner_pid, memory_order_relaxed);
+		ret->owner_pid = ret->last_pid;
 	return 0;
 }
 

@@ -12,12 +12,12 @@
 
 #define PIDS ".pids"
 #define META ".meta."
-#define PYTHON "__pyfastipc_"
 #define ALPHABET "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
 
 static const char *const types[] = {
 	[FIPC_TYPE_MUTEX] = "mutex",	[FIPC_TYPE_SEM] = "sem",   [FIPC_TYPE_EVENT] = "event", [FIPC_TYPE_COND] = "cond",
 	[FIPC_TYPE_RWLOCK] = "rwlock", [FIPC_TYPE_SHM] = "shm", [FIPC_TYPE_MQ] = "mq",
+	[FIPC_TYPE_PY_MUTEX] = "py-mutex", [FIPC_TYPE_PY_SEMA] = "py-sema", [FIPC_TYPE_PY_EVENT] = "py-event",
 };
 
 const char *fipc_type_name(enum fipc_type type)
@@ -36,7 +36,7 @@ int fipc_type_from_name(const char *name)
 static bool good(const char *name, size_t length)
 {
 	return length >= 1 && length <= NAME_LONGEST && *name != '.' && strspn(name, ALPHABET) >= length &&
-	       strncmp(name, PYTHON, strlen(PYTHON)) != 0;
+	       strncmp(name, FIPC_PYTHON_PREFIX, strlen(FIPC_PYTHON_PREFIX)) != 0;
 }
 
 int fipc__name_parse(const char *name, char ret[NAME_LONGEST + 1])
@@ -137,7 +137,7 @@ int fipc__name_of_file(const char *file, size_t *ret_length)
 {
 	const char *dot = strrchr(file, '.');
 	int type = dot ? fipc_type_from_name(dot + 1) : -EINVAL;
-	if (type < 0 || !good(file, (size_t)(dot - file)))
+	if (type < 0 || fipc_type_is_python((enum fipc_type)type) || !good(file, (size_t)(dot - file)))
 		return -EINVAL;
 	*ret_length = (size_t)(dot - file);
 	return type;

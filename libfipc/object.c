@@ -107,7 +107,7 @@ static int read_meta(int root, const char *file, const struct object_kind *kind,
 	return 0;
 }
 
-static int read_and_check(struct object *o, const struct object_kind *kind)
+int fipc__object_read(struct object *o, const struct object_kind *kind)
 {
 	unsigned char image[OBJECT_OFFSET + OBJECT_HEAD] __attribute__((aligned(8)));
 	ssize_t n = pread(o->fd, image, sizeof(image), 0);
@@ -133,7 +133,7 @@ enum left { SOMEBODY, NOBODY, CANNOT_TELL };
 static enum left ask_entries(int root, const char *file, const struct object *o)
 {
 	struct survey s;
-	int r = fipc__entries_survey(root, file, o->st.st_ino, true, NULL, NULL, &s);
+	int r = fipc__entries_survey(root, file, o->st.st_ino, true, NULL, NULL, NULL, &s);
 	if (r == -ENOTDIR || (r == 0 && s.alive == 0 && s.unknown == 0))
 		return NOBODY;
 	fipc__file_end_lease(o->fd);
@@ -194,7 +194,7 @@ static int take_away_if_left(int root, const char *file, struct object *o)
 
 int fipc__object_probe(int root, const char *file, const struct object_kind *kind, struct object *o)
 {
-	int r = kind->bare ? read_meta(root, file, kind, o) : read_and_check(o, kind), anybody;
+	int r = kind->bare ? read_meta(root, file, kind, o) : fipc__object_read(o, kind), anybody;
 	if (r == 0) {
 		anybody = fipc__file_anybody(o->fd);
 		r = anybody == 0 ? take_away_if_left(root, file, o) : anybody < 0 ? anybody : 0;
@@ -247,7 +247,7 @@ static int remove_remains(int root, const char *file, uint64_t object)
 	struct survey s;
 	if (bare(file))
 		fipc__meta_remove(root, file, object);
-	return fipc__entries_survey(root, file, object, true, NULL, NULL, &s);
+	return fipc__entries_survey(root, file, object, true, NULL, NULL, NULL, &s);
 }
 
 int fipc__object_replace(int root, const char *file, struct object *o)
@@ -392,7 +392,7 @@ static int create(int root, const char *file, const struct unfinished *u, const 
 	struct object o = {.fd = u->fd, .made = true};
 	int r = complete(&o, m);
 	if (r == 0) {
-		fipc__tracker_hint(t, o.st.st_ino); /* before the name: a maker killed before its entry is found by it */
+		fipc__tracker_hint(t, o.st.st_ino, file); /* before the name: a maker killed before its entry is found by it */
 		r = m->kind->bare ? finish_bare(root, u, file, &o) : finish(root, u, file);
 		if (r < 0)
 			fipc__tracker_unhint(t, o.st.st_ino);
@@ -508,15 +508,17 @@ int fipc__object_leave(int root, const char *file, int fd, const struct stat *st
 }
 
 /* Under the lock, if it can be had: what cannot be opened, and may be unlinked, is nothing of ours. */
-int fipc__object_unlink(int root, const char *file)
+int fipc__object_unlink(int root, const char *file, uint64_t inode)
 {
 	struct object o = {.fd = open_file(root, file, O_RDONLY)};
 	int r;
-	if (o.fd == -EACCES || o.fd == -EINVAL)
+	if (!inode && (o.fd == -EACCES || o.fd == -EINVAL))
 		return unlink_file(root, file);
 	if (o.fd < 0)
 		return o.fd;
-	r = fstat(o.fd, &o.st) < 0 ? -errno : lock_named(root, file, &o);
+	r = fstat(o.fd, &o.st) < 0 ? -errno : 0;
+	if (r == 0)
+		r = inode && inode != o.st.st_ino ? -ENOENT : lock_named(root, file, &o);
 	if (r == 0)
 		r = unlink_file(root, file);
 	if (r == 0 && remove_remains(root, file, o.st.st_ino) == 0)

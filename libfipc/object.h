@@ -82,18 +82,27 @@ struct bare {
 
 /*
  * An object as a collector or a listing sees it. Its file may be scribbled on and truncated at any moment: only the copy
- * is read; the mapping (NULL: there is none) serves to count and to wake sleepers (fipc__futex_*), which faults nobody.
+ * is read; the mapping, made when it is asked for, serves to count and to wake sleepers (fipc__futex_*), which faults nobody.
  */
+struct look_map {
+	int fd;
+	size_t size; /* of the primitive: that much of it is mapped */
+	char *at;    /* NULL: not yet; of the file, so the primitive is OBJECT_OFFSET behind */
+};
+
 struct look {
 	const void *copy; /* of the primitive */
 	size_t copied;    /* LOOK_MAX at most */
 	size_t size;      /* of the primitive, as the file says */
-	const char *map;
+	struct look_map *map;
 	struct fipc_holder *holders; /* room for FIPC_HOLDERS_MAX, of the types that say who holds them */
 	bool wake; /* a dead process may have taken a wake-up with it: wake all sleepers */
 	const struct stat *st; /* of the file; all there is of a bare type */
 };
 #define LOOK_MAX 65536
+
+/* The primitive, mapped to be read; NULL: it cannot be. */
+const char *fipc__look_map(const struct look *l);
 
 /* How many sleep on the word at this offset; and they are woken, if that is wanted. 0 when there is no mapping. */
 uint32_t fipc__look_asleep(const struct look *l, size_t word);
@@ -130,6 +139,9 @@ struct object {
 
 /* Open what is at the name, to look: a regular file of an owner that flags allow. 0, -ENOENT, -EPERM, -EINVAL, ... */
 int fipc__object_find(int root, const char *file, unsigned flags, struct object *ret);
+
+/* Read the header of what was found, of a type that is not bare. 0: an object of this kind; -EINVAL, -ENOTSUP, ... */
+int fipc__object_read(struct object *o, const struct object_kind *kind);
 
 /*
  * See what was found. 0: an object of this kind. -EAGAIN: nobody was left and it has been taken away; look again. With any
@@ -185,8 +197,11 @@ int fipc__object_leave(int root, const char *file, int fd, const struct stat *st
 /* What the former asks it through, and closes: a descriptor, or an error, which it judges. */
 int fipc__object_open_to_leave(int root, const char *file);
 
-/* Take a name away for good. 0, -ENOENT, -EPERM, ...; -EBUSY: not now; -EAGAIN: it has changed meanwhile, look again. */
-int fipc__object_unlink(int root, const char *file);
+/*
+ * Take a name away for good; if it leads to this inode (0: wherever it leads). 0, -ENOENT, -EPERM, ...; -EBUSY: not now;
+ * -EAGAIN: it has changed meanwhile, look again.
+ */
+int fipc__object_unlink(int root, const char *file, uint64_t inode);
 
 /* Is this header one that we can read, and of this type? 0, -EINVAL, -ENOTSUP. */
 int fipc__header_check(const struct object_header *h, enum fipc_type type);

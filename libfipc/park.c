@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "park.h"
 
+#include "slot.h"
 #include "spin.h"
 
 #include <errno.h>
@@ -58,7 +59,7 @@ int fipc__park(const _Atomic uint32_t *w, uint32_t expected, const _Atomic uint3
 	fipc__spun_in_vain();
 	if (v && fipc__futex_interruptible())
 		return fipc__futex_wait_first(places, 2, d);
-	r = v ? fipc__futex_wait_any(places, 2, d) : fipc__futex_wait((const void *)w, expected, d, FUTEX_SHARED);
+	r = fipc__sleep(places, v ? 2 : 1, d);
 	return r > 0 ? 0 : r;
 }
 

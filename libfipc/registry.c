@@ -2,10 +2,13 @@
 #include <fipc/registry.h>
 
 #include "attach.h"
+#include "each.h"
+#include "fastipc.h"
 #include "fork.h"
 #include "meta.h"
 #include "name.h"
 #include "object.h"
+#include "probe.h"
 #include "root.h"
 
 #include <dirent.h>
@@ -43,6 +46,7 @@ static const struct {
 	[FIPC_KEEP_NOT_PERMITTED] = {false, "not-permitted", "only its owner or root can tell, or take it away"},
 	[FIPC_KEEP_DAMAGED] = {false, "damaged", "it is no object of this version of fipc"},
 	[FIPC_KEEP_FAILED] = {false, "failed", "the system refused"},
+	[FIPC_KEEP_OWNER_DIED] = {false, "owner-died", "it is in use; gc takes it from its owner, who is dead"},
 	[FIPC_TAKE_UNUSED] = {true, "unused", "nobody is attached"},
 	[FIPC_TAKE_ORPHAN] = {true, "orphan", "its name is gone, and who was attached is dead"},
 	[FIPC_TAKE_UNFINISHED] = {true, "unfinished", "whoever was making it is dead"},
@@ -113,6 +117,11 @@ const char *fipc_registry_dir(const fipc_registry *r)
 	return r->path;
 }
 
+int fipc__registry_root(const fipc_registry *r)
+{
+	return r->root;
+}
+
 /* ---- lists that grow ---- */
 
 struct attachments {
@@ -137,7 +146,10 @@ static int remember(const struct fipc_attachment *a, void *context)
 
 struct found { /* a name in the directory that is worth a look */
 	char *file;
+	size_t name; /* how much of it is before the type; 0 of an unfinished one */
 	bool unfinished;
+	bool regular; /* readdir says that it is a regular file of ours */
+	enum fipc_type python; /* of a segment of Python's fastipc; 0: it is none */
 };
 
 struct names {
@@ -152,9 +164,17 @@ static void forget_names(struct names *list)
 	free(list->items);
 }
 
-static int add_name(struct names *list, const char *file, size_t length, bool unfinished)
+/* An object's file and its .pids were made together, so they mostly lie together, too: one of them will do. */
+static bool is_last(const struct names *list, const char *file)
+{
+	return list->n > 0 && strcmp(list->items[list->n - 1].file, file) == 0;
+}
+
+static int add_name(struct names *list, const char *file, size_t name, bool unfinished)
 {
 	char *copy;
+	if (is_last(list, file))
+		return 0;
 	if (list->n == list->room) {
 		size_t room = list->room ? 2 * list->room : 64;
 		void *p = realloc(list->items, room * sizeof(*list->items));
@@ -163,46 +183,77 @@ static int add_name(struct names *list, const char *file, size_t length, bool un
 		list->items = p;
 		list->room = room;
 	}
-	copy = strndup(file, length);
+	copy = strndup(file, NAME_MAX);
 	if (!copy)
 		return -ENOMEM;
-	list->items[list->n++] = (struct found){copy, unfinished};
+	list->items[list->n++] = (struct found){copy, name, unfinished, false, 0};
 	return 0;
+}
+
+static int add_object(struct names *list, const char *file, size_t name, bool regular)
+{
+	int r = add_name(list, file, name, false);
+	if (r == 0 && regular)
+		list->items[list->n - 1].regular = true;
+	return r;
+}
+
+static int add_segment(struct names *list, const char *file, enum fipc_type type)
+{
+	int r = add_name(list, file, strlen(file), false);
+	if (r == 0)
+		list->items[list->n - 1].python = type;
+	return r;
+}
+
+/* Not for the moment; any other error says something of the file. */
+static bool out_of_something(int error)
+{
+	return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
 }
 
 /* ---- one object ---- */
 
-struct walk {
+struct fipc_walk {
 	fipc_registry *r;
-	bool collect;
-	const struct fipc_filter *filter;
+	bool collect, by_owner;
+	uint32_t owner;
 	fipc_object_fn callback;
 	void *context;
+	struct names names;
+	size_t next; /* of them */
 	struct attachments attachments;
 	unsigned metas; /* beside them, that stay */
-	unsigned char *copy; /* of the object looked at: OBJECT_OFFSET + LOOK_MAX bytes */
+	fipc_deadline living_until;
+	struct scratch *scratch;
+	struct fastipc *python; /* NULL: there is no place for segments of it */
+};
+
+enum { LIVING_MS = 50 }; /* so long a process that was found alive is not asked again */
+
+struct scratch {
+	struct living living;
+	unsigned char copy[OBJECT_OFFSET + LOOK_MAX]; /* of the object looked at */
 	struct fipc_holder holders[FIPC_HOLDERS_MAX];
 };
 
 /* Look inside an object, without touching its memory: its file may be truncated at any moment. */
-static int look_inside(struct walk *w, int fd, const struct object_kind *kind, size_t copied, struct fipc_object *o)
+static int look_inside(struct fipc_walk *w, int fd, const struct object_kind *kind, size_t copied, struct fipc_object *o)
 {
 	const size_t size = copied < LOOK_MAX ? copied : LOOK_MAX;
 	/* One of the dead may have been woken and not passed it on; who is woken for nothing sleeps again. */
-	struct look l = {
-		.copy = w->copy + OBJECT_OFFSET,
+	struct look_map map = {.fd = fd, .size = size};
+	const struct look l = {
+		.copy = w->scratch->copy + OBJECT_OFFSET,
 		.copied = size,
 		.size = o->size,
-		.holders = w->holders,
+		.map = &map,
+		.holders = w->scratch->holders,
 		.wake = o->entries_removed > 0 && o->n_alive > 0,
 	};
-	char *p = mmap(NULL, OBJECT_OFFSET + size, PROT_READ, MAP_SHARED, fd, 0);
-	int r;
-	if (p != MAP_FAILED)
-		l.map = p + OBJECT_OFFSET;
-	r = kind->look(&l, o);
-	if (p != MAP_FAILED)
-		munmap(p, OBJECT_OFFSET + size);
+	int r = kind->look(&l, o);
+	if (map.at)
+		munmap(map.at, OBJECT_OFFSET + size);
 	return r;
 }
 
@@ -214,9 +265,9 @@ static void note_header(const struct object_header *header, struct fipc_object *
 	o->created_ns = header->created_ns;
 }
 
-static int read_copy(struct walk *w, int fd, const struct object_kind *kind, struct fipc_object *o)
+static int read_copy(struct fipc_walk *w, int fd, const struct object_kind *kind, struct fipc_object *o)
 {
-	unsigned char *copy = w->copy;
+	unsigned char *copy = w->scratch->copy;
 	struct object_header header;
 	ssize_t n = pread(fd, copy, OBJECT_OFFSET + LOOK_MAX, 0);
 	size_t copied, size = o->size;
@@ -233,13 +284,13 @@ static int read_copy(struct walk *w, int fd, const struct object_kind *kind, str
 		return r;
 	note_header(&header, o);
 	o->size = size;
-	o->holders = w->holders;
+	o->holders = w->scratch->holders;
 	copied = (size_t)n - OBJECT_OFFSET;
 	return look_inside(w, fd, kind, copied < size ? copied : size, o);
 }
 
 /* All that is known of it is beside it. */
-static int look_beside(const struct walk *w, const char *file, const struct object_kind *kind, const struct stat *st,
+static int look_beside(const struct fipc_walk *w, const char *file, const struct object_kind *kind, const struct stat *st,
 		       struct fipc_object *o)
 {
 	const struct look l = {.st = st};
@@ -253,7 +304,7 @@ static int look_beside(const struct walk *w, const char *file, const struct obje
 	return 0;
 }
 
-static void read_object(struct walk *w, const char *file, int fd, const struct stat *st, struct fipc_object *o)
+static void read_object(struct fipc_walk *w, const char *file, int fd, const struct stat *st, struct fipc_object *o)
 {
 	const struct object_kind *kind = fipc__object_kind(o->type);
 	if (kind && kind->bare) {
@@ -273,12 +324,15 @@ static void note_owner(const struct stat *st, struct fipc_object *o)
 }
 
 /* Who is attached. remove: the entries of the dead. */
-static int read_entries(struct walk *w, const char *file, bool remove, struct fipc_object *o)
+static int read_entries(struct fipc_walk *w, const char *file, bool remove, struct fipc_object *o)
 {
 	struct survey s;
 	int r;
 	w->attachments.n = 0;
-	r = fipc__entries_survey(w->r->root, file, o->inode, remove, remember, &w->attachments, &s);
+	r = fipc_type_is_python(o->type)
+		    ? fipc__fastipc_entries(w->python, file, remove, remember, &w->attachments, &s)
+		    : fipc__entries_survey(w->r->root, file, o->inode, remove, &w->scratch->living, remember,
+					   &w->attachments, &s);
 	o->attachments = w->attachments.items;
 	o->n_attachments = w->attachments.n;
 	o->n_alive = s.alive;
@@ -309,7 +363,7 @@ static enum fipc_reason first_verdict(int entries, const struct fipc_object *o)
 }
 
 /* Nobody seems to be attached: make sure, under the lock, with the kernel for a witness, and take it away. */
-static enum fipc_reason last_verdict(struct walk *w, const char *file, int fd, const struct stat *st,
+static enum fipc_reason last_verdict(struct fipc_walk *w, const char *file, int fd, const struct stat *st,
 				     struct fipc_object *o)
 {
 	enum fipc_reason verdict;
@@ -336,7 +390,7 @@ static enum fipc_reason last_verdict(struct walk *w, const char *file, int fd, c
 	return FIPC_TAKE_UNUSED;
 }
 
-static void judge_open(struct walk *w, const char *file, int fd, const struct stat *st, struct fipc_object *o)
+static void judge_open(struct fipc_walk *w, const char *file, int fd, const struct stat *st, struct fipc_object *o)
 {
 	int entries = read_entries(w, file, w->collect, o);
 	if (S_ISREG(st->st_mode))
@@ -349,7 +403,7 @@ static void judge_open(struct walk *w, const char *file, int fd, const struct st
 }
 
 /* Only entries are left. There is nothing to lock; who makes the object anew makes the directory anew too. */
-static void judge_orphan(struct walk *w, const char *file, const struct stat *st, struct fipc_object *o)
+static void judge_orphan(struct fipc_walk *w, const char *file, const struct stat *st, struct fipc_object *o)
 {
 	char pids[PIDS_SIZE_MAX];
 	int r;
@@ -359,6 +413,8 @@ static void judge_orphan(struct walk *w, const char *file, const struct stat *st
 	o->error = -ENOENT;
 	r = read_entries(w, file, w->collect, o);
 	o->reason = r < 0 ? reason_of(r) : w->metas > 0 ? FIPC_KEEP_BUSY : FIPC_TAKE_ORPHAN;
+	if (fipc_type_is_python(o->type) && r == 0 && o->n_attachments == 0 && fipc__fastipc_is_new(st))
+		o->reason = FIPC_KEEP_BUSY;
 	for (unsigned i = 0; r == 0 && i < o->n_attachments; i++)
 		if (o->attachments[i].life != FIPC_DEAD)
 			o->reason = o->attachments[i].life == FIPC_ALIVE ? FIPC_KEEP_ATTACHED : FIPC_KEEP_UNKNOWN;
@@ -369,6 +425,62 @@ static void judge_orphan(struct walk *w, const char *file, const struct stat *st
 		o->collected = 1;
 	else
 		o->reason = errno == ENOTEMPTY ? FIPC_KEEP_BUSY : reason_of(-errno);
+}
+
+/* ---- a segment of Python's fastipc ---- */
+
+static enum fipc_reason take_from_the_dead(struct fipc_walk *w, const char *file, int fd, struct fipc_object *o)
+{
+	int r = w->collect ? fipc__fastipc_free(w->python, file, fd, o) : 0;
+	if (r == 0)
+		return FIPC_KEEP_OWNER_DIED;
+	if (r == -EAGAIN || r == -EBUSY)
+		return FIPC_KEEP_BUSY;
+	o->error = r;
+	return reason_of(r);
+}
+
+static enum fipc_reason judge_used(struct fipc_walk *w, const char *file, int fd, int entries, struct fipc_object *o)
+{
+	if (o->error < 0)
+		return o->error == -ENODATA ? FIPC_KEEP_BUSY : FIPC_KEEP_DAMAGED;
+	if (fipc__fastipc_owner_died(w->python, o))
+		return take_from_the_dead(w, file, fd, o);
+	if (entries < 0)
+		return reason_of(entries);
+	return o->n_alive > 0 ? FIPC_KEEP_ATTACHED : o->n_unknown > 0 ? FIPC_KEEP_UNKNOWN : FIPC_KEEP_UNTRACKED;
+}
+
+/* The kernel is asked first, and knows: who has an entry need not have the segment any more, and the reverse. */
+static void judge_segment(struct fipc_walk *w, const char *file, int fd, const struct stat *st, struct fipc_object *o)
+{
+	int entries = read_entries(w, file, w->collect, o), r;
+	o->error = fipc__fastipc_look(fd, st, w->collect, o);
+	r = fipc__file_lease(fd);
+	if (r == -EAGAIN)
+		o->reason = judge_used(w, file, fd, entries, o);
+	else if (r < 0)
+		o->reason = reason_of(r);
+	else if (o->error < 0)
+		o->reason = o->error != -ENODATA        ? FIPC_KEEP_DAMAGED
+			    : fipc__fastipc_is_new(st) ? FIPC_KEEP_BUSY
+						       : FIPC_TAKE_UNFINISHED;
+	else
+		o->reason = FIPC_TAKE_UNUSED;
+}
+
+/* It was not used a moment ago, and is closed now, for our own look would count. */
+static void take_segment(struct fipc_walk *w, const char *file, const struct stat *st, struct fipc_object *o)
+{
+	int r = fipc__fastipc_drop(w->python, file, st, &o->entries_removed);
+	if (r == 0)
+		o->collected = 1;
+	else if (r == -EAGAIN || r == -EBUSY)
+		o->reason = FIPC_KEEP_BUSY;
+	else {
+		o->error = r;
+		o->reason = reason_of(r);
+	}
 }
 
 /* A temporary file: its maker has it open until it has its name. Nobody opens it but its maker. */
@@ -384,9 +496,9 @@ static void judge_unfinished(int at, const char *file, bool collect, int fd, str
 		o->collected = 1;
 }
 
-static bool owner_wanted(const struct fipc_filter *f, uint32_t uid)
+static bool owner_wanted(const struct fipc_walk *w, uint32_t uid)
 {
-	return !f || !f->by_owner || f->owner == uid;
+	return !w->by_owner || w->owner == uid;
 }
 
 static int open_quietly(int at, const char *file)
@@ -402,23 +514,39 @@ static enum fipc_reason reason_not_opened(int error)
 	return error == -ELOOP || error == -ENXIO || error == -ENODEV ? FIPC_KEEP_DAMAGED : reason_of(error);
 }
 
-/* False: there is nothing, or it is not wanted. */
-static bool judge(struct walk *w, const struct found *f, struct fipc_object *o)
+/* A quick look at what is most probably there and whole: the two system calls that it spares are a fifth of a walk. */
+static bool judge_quickly(struct fipc_walk *w, const struct found *f, struct fipc_object *o)
 {
+	int fd = f->regular && !w->by_owner ? open_quietly(w->r->root, f->file) : -ENOENT;
+	struct stat st;
+	if (fd < 0)
+		return false;
+	if (fstat(fd, &st) == 0) {
+		note_owner(&st, o);
+		judge_open(w, f->file, fd, &st, o);
+	}
+	close(fd);
+	return true;
+}
+
+/* False: there is nothing, or it is not wanted. */
+static bool judge(struct fipc_walk *w, const struct found *f, struct fipc_object *o)
+{
+	const int at = f->python ? w->python->shm : w->r->root;
 	char pids[PIDS_SIZE_MAX];
 	struct stat st;
 	int fd;
-	if (fstatat(w->r->root, f->file, &st, AT_SYMLINK_NOFOLLOW) < 0) {
+	if (fstatat(at, f->file, &st, AT_SYMLINK_NOFOLLOW) < 0) {
 		fipc__name_pids(pids, f->file);
-		if (f->unfinished || fstatat(w->r->root, pids, &st, AT_SYMLINK_NOFOLLOW) < 0 || !owner_wanted(w->filter, st.st_uid))
+		if (f->unfinished || fstatat(w->r->root, pids, &st, AT_SYMLINK_NOFOLLOW) < 0 || !owner_wanted(w, st.st_uid))
 			return false;
 		judge_orphan(w, f->file, &st, o);
 		return true;
 	}
-	if (!owner_wanted(w->filter, st.st_uid))
+	if (!owner_wanted(w, st.st_uid))
 		return false;
 	note_owner(&st, o);
-	fd = S_ISREG(st.st_mode) ? open_quietly(w->r->root, f->file) : -ELOOP;
+	fd = S_ISREG(st.st_mode) ? open_quietly(at, f->file) : -ELOOP;
 	if (fd == -ENOENT)
 		return false;
 	if (fd < 0) {
@@ -429,37 +557,42 @@ static bool judge(struct walk *w, const struct found *f, struct fipc_object *o)
 	if (fstat(fd, &st) == 0) {
 		note_owner(&st, o);
 		if (f->unfinished)
-			judge_unfinished(w->r->root, f->file, w->collect, fd, o);
+			judge_unfinished(at, f->file, w->collect, fd, o);
+		else if (f->python)
+			judge_segment(w, f->file, fd, &st, o);
 		else
 			judge_open(w, f->file, fd, &st, o);
 	}
 	close(fd);
+	if (f->python && w->collect && fipc_reason_takes(o->reason))
+		take_segment(w, f->file, &st, o);
 	return true;
 }
 
-static int visit(struct walk *w, const struct found *f)
+static int visit(struct fipc_walk *w, const struct found *f)
 {
 	char name[FILE_SIZE_MAX];
-	struct fipc_object o = {.name = f->file};
+	struct fipc_object o = {.name = f->file, .type = f->python};
 	bool wanted;
-	size_t length;
-	if (!f->unfinished) {
-		o.type = (enum fipc_type)fipc__name_of_file(f->file, &length);
-		memcpy(name, f->file, length);
-		name[length] = '\0';
+	if (!f->unfinished && !f->python) {
+		o.type = (enum fipc_type)fipc_type_from_name(f->file + f->name + 1);
+		memcpy(name, f->file, f->name);
+		name[f->name] = '\0';
 		o.name = name;
 	}
 	fipc__objects_lock(); /* no fork meanwhile, for a child would keep the object's lock and lease */
-	wanted = judge(w, f, &o);
+	wanted = judge_quickly(w, f, &o) || judge(w, f, &o);
 	fipc__objects_unlock();
 	if (!wanted)
 		return 0;
+	if (o.collected)
+		PROBE3(reclaimed, o.name, o.type, o.inode);
 	return w->callback ? w->callback(&o, w->context) : 0;
 }
 
 /* ---- all of them ---- */
 
-static int by_inode(const void *a, const void *b)
+int fipc__by_inode(const void *a, const void *b)
 {
 	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
 	return x < y ? -1 : x > y;
@@ -467,7 +600,7 @@ static int by_inode(const void *a, const void *b)
 
 static bool name_wanted(const struct fipc_filter *f, const char *file, size_t length, enum fipc_type type)
 {
-	char name[FILE_SIZE_MAX];
+	char name[NAME_MAX + 1];
 	if (f && f->type && f->type != type)
 		return false;
 	if (!f || !f->pattern)
@@ -488,80 +621,234 @@ static bool perhaps_orphan(int root, const char *file, int type)
 	return kind && kind->bare && fstatat(root, file, &st, AT_SYMLINK_NOFOLLOW) < 0;
 }
 
-/* Is this directory entry, an object's file, its .pids or a temporary file, worth a look? */
-static int consider(int root, const struct fipc_filter *f, const struct dirent *e, struct names *ret)
+struct listing {
+	struct fipc_walk *w;
+	const struct fipc_filter *filter;
+};
+
+static bool inode_wanted(const struct fipc_filter *f, uint64_t inode)
 {
+	return !f || !f->inodes || bsearch(&inode, f->inodes, f->n_inodes, sizeof(*f->inodes), fipc__by_inode);
+}
+
+/* Is the segment of this name worth a look? inode: 0 if it is not known. */
+static int consider_segment(const struct listing *l, const char *file, uint64_t inode)
+{
+	enum fipc_type type = l->w->python ? fipc__fastipc_type(file) : 0;
+	struct stat st;
+	if (!type || !name_wanted(l->filter, file, strlen(file), type))
+		return 0;
+	if (inode == 0 && l->filter && l->filter->inodes)
+		inode = fstatat(l->w->python->shm, file, &st, AT_SYMLINK_NOFOLLOW) == 0 ? st.st_ino : 0;
+	return inode_wanted(l->filter, inode) ? add_segment(&l->w->names, file, type) : 0;
+}
+
+/* Is this directory entry, an object's file, its .pids or a temporary file, worth a look? */
+static int consider(int root, const struct dirent *e, void *context)
+{
+	const struct listing *l = context;
+	const struct fipc_filter *f = l->filter;
 	size_t length = strlen(e->d_name), name_length;
 	bool inodes = f && f->inodes, pids = fipc__name_is_pids(e->d_name, &length);
 	char file[NAME_MAX + 1];
 	int type;
-	if (inodes && !pids && !bsearch(&(uint64_t){e->d_ino}, f->inodes, f->n_inodes, sizeof(*f->inodes), by_inode))
+	if (!pids && !inode_wanted(f, e->d_ino))
 		return 0;
 	if (strncmp(e->d_name, UNFINISHED, strlen(UNFINISHED)) == 0)
-		return f && (f->type || f->pattern) ? 0 : add_name(ret, e->d_name, length, true);
+		return f && (f->type || f->pattern) ? 0 : add_name(&l->w->names, e->d_name, 0, true);
 	memcpy(file, e->d_name, length);
 	file[length] = '\0';
 	type = fipc__name_of_file(file, &name_length);
-	if (type < 0 || !name_wanted(f, file, name_length, (enum fipc_type)type))
+	if (type < 0)
+		return pids ? consider_segment(l, file, 0) : 0;
+	if (!name_wanted(f, file, name_length, (enum fipc_type)type))
 		return 0;
 	if (pids && inodes && !perhaps_orphan(root, file, type))
 		return 0;
-	return add_name(ret, file, length, false);
+	return add_object(&l->w->names, file, name_length, !pids && e->d_type == DT_REG);
+}
+
+static int consider_shared(int shm, const struct dirent *e, void *context)
+{
+	(void)shm;
+	return consider_segment(context, e->d_name, e->d_ino);
 }
 
 /* By name, then type. */
 static int by_file(const void *a, const void *b)
 {
-	const char *x = ((const struct found *)a)->file, *y = ((const struct found *)b)->file;
-	size_t i = 0, x_name = (size_t)(strrchr(x, '.') - x), y_name = (size_t)(strrchr(y, '.') - y);
-	while (i < x_name && i < y_name && x[i] == y[i])
-		i++;
-	if (i < x_name && i < y_name)
-		return (unsigned char)x[i] - (unsigned char)y[i];
-	return x_name != y_name ? (x_name < y_name ? -1 : 1) : strcmp(x + x_name, y + y_name);
+	const struct found *x = a, *y = b;
+	int r = memcmp(x->file, y->file, x->name < y->name ? x->name : y->name);
+	if (r != 0 || x->name != y->name)
+		return r != 0 ? r : x->name < y->name ? -1 : 1;
+	return strcmp(x->file + x->name, y->file + y->name);
 }
 
-static int list(int root, const struct fipc_filter *filter, struct names *ret)
+/* A name without wildcards leads to its files without a search. */
+static bool is_one_name(const struct fipc_filter *f)
 {
-	int r = 0, fd = openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *e;
-	if (!dir) {
-		r = -errno;
-		if (fd >= 0)
-			close(fd);
-		return r;
+	return f && f->pattern && !f->inodes && !strpbrk(f->pattern, "*?[\\");
+}
+
+/* A directory that does not answer for all has only those that have entries in it. */
+static int list_one_segment(const struct listing *l)
+{
+	const char *file = l->filter->pattern;
+	char pids[PIDS_SIZE_MAX];
+	if (!l->w->python || !fipc__fastipc_type(file) || strchr(file, '/') || strlen(file) > NAME_MAX)
+		return 0;
+	fipc__name_pids(pids, file);
+	if (!l->w->python->all && faccessat(l->w->r->root, pids, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return 0;
+	return consider_segment(l, file, 0);
+}
+
+static int list_one_name(const struct listing *l)
+{
+	const struct fipc_filter *f = l->filter;
+	struct names *names = &l->w->names;
+	char name[NAME_LONGEST + 1], file[PATH_SIZE_MAX];
+	int r = 0;
+	if (strncmp(f->pattern, UNFINISHED, strlen(UNFINISHED)) == 0)
+		return f->type || strchr(f->pattern, '/') ? 0 : add_name(names, f->pattern, 0, true);
+	if (fipc__name_parse(f->pattern, name) < 0 || strcmp(f->pattern, name) != 0)
+		return list_one_segment(l);
+	for (int type = FIPC_TYPE_MUTEX; r == 0 && type <= FIPC_TYPE_MQ; type++) {
+		if (f->type && f->type != (enum fipc_type)type)
+			continue;
+		fipc__name_file(file, NULL, name, (enum fipc_type)type);
+		r = add_name(names, file, strlen(name), false);
 	}
-	while (r == 0 && (errno = 0, e = readdir(dir)))
-		r = consider(root, filter, e, ret);
-	if (r == 0)
-		r = -errno;
-	closedir(dir);
-	if (ret->n > 0)
-		qsort(ret->items, ret->n, sizeof(*ret->items), by_file);
 	return r;
+}
+
+static int list_names(int at, each_fn visit, struct listing *l)
+{
+	int fd = openat(at, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fipc__each_name(fd < 0 ? -errno : fd, visit, l);
+}
+
+static int list_directories(struct listing *l)
+{
+	const struct fastipc *python = l->w->python;
+	int error = list_names(l->w->r->root, consider, l);
+	if (error < 0 || !python || !python->all)
+		return error;
+	error = list_names(python->shm, consider_shared, l);
+	return error == -EACCES ? 0 : error;
+}
+
+static int list(struct listing *l)
+{
+	struct names *names = &l->w->names;
+	int r = is_one_name(l->filter) ? list_one_name(l) : list_directories(l);
+	if (names->n > 0)
+		qsort(names->items, names->n, sizeof(*names->items), by_file);
+	return r;
+}
+
+/* A machine without /dev/shm has no such segments, and who may not look there sees none. */
+static int make_python(fipc_walk *w)
+{
+	int r;
+	w->python = malloc(sizeof(*w->python));
+	if (!w->python)
+		return -ENOMEM;
+	r = fipc__fastipc_open(w->python, w->r->root);
+	if (r == 0)
+		return 0;
+	free(w->python);
+	w->python = NULL;
+	return out_of_something(r) ? r : 0;
+}
+
+/* What the looks need; made with the first. */
+static int make_scratch(fipc_walk *w)
+{
+	w->scratch = calloc(1, sizeof(*w->scratch));
+	return w->scratch ? 0 : -ENOMEM;
+}
+
+static void release(fipc_walk *w)
+{
+	free(w->attachments.items);
+	free(w->scratch);
+	fipc__fastipc_close(w->python);
+	free(w->python);
+}
+
+int fipc_walk_open(fipc_walk **ret, fipc_registry *r, unsigned flags, const struct fipc_filter *filter)
+{
+	fipc_walk *w;
+	int error;
+	if (flags & ~(unsigned)FIPC_WALK_COLLECT)
+		return -EINVAL;
+	w = calloc(1, sizeof(*w));
+	if (!w)
+		return -ENOMEM;
+	w->r = r;
+	w->collect = (flags & FIPC_WALK_COLLECT) != 0;
+	w->by_owner = filter && filter->by_owner;
+	w->owner = filter ? filter->owner : 0;
+	error = make_python(w);
+	if (error == 0)
+		error = list(&(struct listing){w, filter});
+	if (error == 0 && w->names.n > 0)
+		error = make_scratch(w);
+	if (error < 0)
+		fipc_walk_close(w);
+	else
+		*ret = w;
+	return error;
+}
+
+/* However long a walk takes, nobody is told what was true long ago. */
+static void forget_living(fipc_walk *w)
+{
+	if (!w->scratch || fipc_after_ns(1) < w->living_until)
+		return;
+	memset(&w->scratch->living, 0, sizeof(w->scratch->living));
+	w->living_until = fipc_after_ms(LIVING_MS);
+}
+
+int fipc_walk_step(fipc_walk *w, size_t n, fipc_object_fn callback, void *context)
+{
+	const struct names *names = &w->names;
+	int error = 0;
+	w->callback = callback;
+	w->context = context;
+	for (; error == 0 && n > 0 && w->next < names->n; w->next++, n--) {
+		forget_living(w);
+		/* an object and its .pids are one */
+		if (w->next == 0 || by_file(&names->items[w->next - 1], &names->items[w->next]) != 0)
+			error = visit(w, &names->items[w->next]);
+	}
+	return error;
+}
+
+int fipc_walk_is_over(const fipc_walk *w)
+{
+	return w->next == w->names.n;
+}
+
+void fipc_walk_close(fipc_walk *w)
+{
+	if (!w)
+		return;
+	forget_names(&w->names);
+	release(w);
+	free(w);
 }
 
 int fipc_registry_walk(fipc_registry *r, unsigned flags, const struct fipc_filter *filter, fipc_object_fn callback,
 		       void *context)
 {
-	struct walk w = {
-		.r = r,
-		.collect = (flags & FIPC_WALK_COLLECT) != 0,
-		.filter = filter,
-		.callback = callback,
-		.context = context,
-	};
-	struct names names = {0};
-	int error = flags & ~(unsigned)FIPC_WALK_COLLECT ? -EINVAL : list(r->root, filter, &names);
-	if (error == 0 && names.n > 0 && !(w.copy = malloc(OBJECT_OFFSET + LOOK_MAX)))
-		error = -ENOMEM;
-	for (size_t i = 0; error == 0 && i < names.n; i++)
-		if (i == 0 || by_file(&names.items[i - 1], &names.items[i]) != 0) /* an object and its .pids are one */
-			error = visit(&w, &names.items[i]);
-	forget_names(&names);
-	free(w.attachments.items);
-	free(w.copy);
+	fipc_walk *w;
+	int error = fipc_walk_open(&w, r, flags, filter);
+	if (error == 0) {
+		error = fipc_walk_step(w, SIZE_MAX, callback, context);
+		fipc_walk_close(w);
+	}
 	return error;
 }
 
@@ -588,49 +875,39 @@ static void drop_unfinished(int trackers, const char *name)
 	fipc__objects_unlock();
 }
 
-/* Not for the moment; any other error says something of the file. */
-static bool out_of_something(int error)
-{
-	return error == -EMFILE || error == -ENFILE || error == -ENOMEM;
-}
+struct visit {
+	bool collect;
+	fipc_process_fn callback;
+	void *context;
+};
 
-static int visit_process(int trackers, const char *name, bool collect, fipc_process_fn callback, void *context)
+static int visit_process(int trackers, const char *name, void *context)
 {
-	struct fipc_process p = {0};
-	struct tracker_text text;
+	const struct visit *visit = context;
+	struct fipc_process p;
 	struct stat st;
-	int fd, r = 0;
-	if (!fipc__tracker_parse_name(name, &p.pid, &p.tracker))
+	int r, fd;
+	if (strncmp(name, UNFINISHED, strlen(UNFINISHED)) == 0) {
+		if (visit->collect)
+			drop_unfinished(trackers, name);
 		return 0;
-	fd = open_quietly(trackers, name);
+	}
+	fd = fipc__tracker_open(trackers, name, &p, &st);
 	if (fd < 0)
 		return out_of_something(fd) ? fd : 0;
-	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && st.st_ino == p.tracker) {
-		p.life = fipc__tracker_life_of(fd);
-		fipc__tracker_read_text(fd, &text);
-		p.uid = st.st_uid;
-		p.gid = st.st_gid;
-		p.pidns = text.pidns;
-		p.start = text.start;
-		p.attachments = (unsigned)(st.st_nlink - 1);
-		memcpy(p.comm, text.comm, sizeof(p.comm));
-		r = callback ? callback(&p, context) : 0;
-		if (collect && p.life == FIPC_DEAD)
-			drop_tracker(trackers, name, fd);
-	}
+	fipc__tracker_describe(fd, &st, &p);
+	r = visit->callback ? visit->callback(&p, visit->context) : 0;
+	if (visit->collect && p.life == FIPC_DEAD)
+		drop_tracker(trackers, name, fd);
 	close(fd);
 	return r;
 }
 
-int fipc_registry_processes(fipc_registry *r, unsigned flags, fipc_process_fn callback, void *context)
+int fipc__registry_trackers(fipc_registry *r, tracker_fn visit, void *context)
 {
-	bool collect = (flags & FIPC_WALK_COLLECT) != 0;
-	int error = 0, fd;
+	int error = 0, fd = fipc__root_open_trackers(r->root, true, false);
 	struct dirent *e;
 	DIR *dir;
-	if (flags & ~(unsigned)FIPC_WALK_COLLECT)
-		return -EINVAL;
-	fd = fipc__root_open_trackers(r->root, true, false);
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
 	dir = fdopendir(fd);
@@ -640,24 +917,71 @@ int fipc_registry_processes(fipc_registry *r, unsigned flags, fipc_process_fn ca
 		return error;
 	}
 	while (error == 0 && (errno = 0, e = readdir(dir)))
-		if (strncmp(e->d_name, UNFINISHED, strlen(UNFINISHED)) != 0)
-			error = visit_process(fd, e->d_name, collect, callback, context);
-		else if (collect)
-			drop_unfinished(fd, e->d_name);
+		error = visit(fd, e->d_name, context);
 	if (error == 0)
 		error = -errno;
 	closedir(dir);
 	return error;
 }
 
+int fipc_registry_processes(fipc_registry *r, unsigned flags, fipc_process_fn callback, void *context)
+{
+	struct visit visit = {(flags & FIPC_WALK_COLLECT) != 0, callback, context};
+	return flags & ~(unsigned)FIPC_WALK_COLLECT ? -EINVAL : fipc__registry_trackers(r, visit_process, &visit);
+}
+
 /* ---- one dead process ---- */
+
+struct hints {
+	struct tracker_hint of[TRACKER_HINTS];
+	uint64_t nameless[TRACKER_HINTS];
+	size_t n, n_nameless;
+};
+
+/* Look at the objects whose names it said; of the others, note the inodes. */
+static int visit_named(struct fipc_walk *w, struct hints *h)
+{
+	int error = 0;
+	for (size_t i = 0; error == 0 && i < h->n; i++) {
+		struct found f = {.file = h->of[i].file};
+		if (fipc__name_of_file(f.file, &f.name) >= 0)
+			error = visit(w, &f);
+		else
+			h->nameless[h->n_nameless++] = h->of[i].inode;
+	}
+	return error;
+}
+
+static int visit_nameless(struct fipc_walk *w, struct hints *h)
+{
+	const struct fipc_filter filter = {.inodes = h->nameless, .n_inodes = h->n_nameless};
+	if (h->n_nameless == 0)
+		return 0;
+	qsort(h->nameless, h->n_nameless, sizeof(*h->nameless), fipc__by_inode);
+	return fipc_registry_walk(w->r, FIPC_WALK_COLLECT, &filter, w->callback, w->context);
+}
+
+static int visit_hinted(struct fipc_walk *w, int fd)
+{
+	struct hints *h = malloc(sizeof(*h));
+	int error = h ? make_scratch(w) : -ENOMEM;
+	if (error == 0) {
+		h->n = fipc__tracker_read_hints(fd, h->of);
+		h->n_nameless = 0;
+		error = visit_named(w, h);
+	}
+	release(w);
+	if (error == 0)
+		error = visit_nameless(w, h);
+	free(h);
+	return error;
+}
 
 static int reclaim(fipc_registry *r, int fd, fipc_object_fn callback, void *context)
 {
-	uint64_t hints[TRACKER_HINTS];
-	struct fipc_filter filter = {.inodes = hints, .n_inodes = fipc__tracker_read_hints(fd, hints)};
+	struct fipc_walk w = {.r = r, .collect = true, .callback = callback, .context = context};
 	struct stat st;
-	int error = filter.n_inodes == 0 ? 0 : fipc_registry_walk(r, FIPC_WALK_COLLECT, &filter, callback, context);
+	int error = visit_hinted(&w, fd);
 	/* The hints were only hints. A link that is left is an entry somewhere else. */
 	if (error == 0 && fstat(fd, &st) == 0 && st.st_nlink > 1)
 		error = fipc_registry_walk(r, FIPC_WALK_COLLECT, NULL, callback, context);

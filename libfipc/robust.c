@@ -4,6 +4,7 @@
 #include "fork.h"
 #include "handle.h"
 #include "mutex.h"
+#include "slot.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -211,6 +212,7 @@ static void leave(void *block)
 	while (t->top > t->stack)
 		abandon(t, mutex_of_node(t, *t->top));
 	take_sentinels(t);
+	fipc__slot_leave(t);
 	if (!left)
 		unlist_thread(t);
 	left = true;

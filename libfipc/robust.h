@@ -54,6 +54,9 @@ struct thread {
 	struct thread *next_thread, **back; /* all threads of the process, under fipc__threads_lock */
 	void **head;
 	struct owned_view owned[OWNED_VIEWS];
+	struct wait_slot *slot; /* where it says what it waits for, in this page: slot.c */
+	struct tracker_page *slot_page;
+	bool reads; /* a rwlock, if that is what it is about to sleep on */
 	void *stack[1 + HELD_MAX]; /* [0] is LAST's node */
 };
 

@@ -5,6 +5,13 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* of <linux/mman.h>; older headers lack it */
+#endif
 
 /*
  * A signal makes some kernels give up, undoing what was done (fallocate(2), EINTR): who gets many of them would never
@@ -27,4 +34,10 @@ int fipc__make_room(int fd, off_t from, off_t size)
 {
 	int r = posix_fallocate(fd, from, size);
 	return r == EINTR ? make_room_unheard(fd, from, size) : -r;
+}
+
+bool fipc__page_has_memory(const void *at)
+{
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), first = (uintptr_t)at & ~(page - 1);
+	return madvise((void *)first, page, MADV_POPULATE_WRITE) == 0;
 }

@@ -2,6 +2,7 @@
 #ifndef FIPC_ROOM_H
 #define FIPC_ROOM_H
 
+#include <stdbool.h>
 #include <sys/types.h>
 
 /*
@@ -9,5 +10,8 @@
  * -ENOSPC, -EDQUOT, -EFBIG, ...: nothing has changed.
  */
 int fipc__make_room(int fd, off_t from, off_t size);
+
+/* The same for the page at this address, where a file is mapped: a store into a hole of it would be a SIGBUS. */
+bool fipc__page_has_memory(const void *at);
 
 #endif

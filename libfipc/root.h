@@ -3,6 +3,7 @@
 #ifndef FIPC_ROOT_H
 #define FIPC_ROOT_H
 
+#include <fipc/registry.h>
 #include <stdbool.h>
 #include <sys/types.h>
 
@@ -25,6 +26,9 @@ int fipc__root_trust(const struct root_choice *choice);
 
 /* Open it, or make it. A descriptor to be closed, or a negative errno. */
 int fipc__root_open(const struct root_choice *choice, bool create);
+
+/* The descriptor of the directory that a registry has open. */
+int fipc__registry_root(const fipc_registry *r);
 
 /* Open the directory of the trackers, or make it. Likewise. */
 int fipc__root_open_trackers(int root, bool explicitly, bool create);

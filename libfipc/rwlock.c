@@ -38,6 +38,8 @@
 #include "handle.h"
 #include "mutex.h"
 #include "place.h"
+#include "probe.h"
+#include "slot.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -279,12 +281,18 @@ static int judge(struct rwlock *l)
 	}
 }
 
+static int wait_at_gate(struct thread *t, struct rwlock *l, bool reads, fipc_deadline d, bool *ret_waited)
+{
+	t->reads = reads;
+	return fipc__mutex_take(t, &l->gate, d, ret_waited);
+}
+
 /* 0: have the gate. FIPC_OWNER_DIED: have the gate, and with it the lock. Else an error. */
-static int enter_gate(struct thread *t, struct rwlock *l, fipc_deadline d)
+static int enter_gate(struct thread *t, struct rwlock *l, bool reads, fipc_deadline d)
 {
 	bool waited = false;
 	/* That a death stands in the word says nothing, see rwlock.h. */
-	int r = try_word(t, &l->gate) ? 0 : fipc__mutex_take(t, &l->gate, d, &waited);
+	int r = try_word(t, &l->gate) ? 0 : wait_at_gate(t, l, reads, d, &waited);
 	if (r < 0)
 		return r;
 	r = judge(l);
@@ -297,17 +305,18 @@ static int enter_gate(struct thread *t, struct rwlock *l, fipc_deadline d)
 	if (r == FIPC_OWNER_DIED) {
 		count(&l->owner_deaths);
 		own_gate(t, l);
+		PROBE2(owner_died, l, FIPC_TYPE_RWLOCK);
 	}
 	return r;
 }
 
 /* The same, by whoever calls; and say how many slots there are. */
-static int enter(struct rwlock *l, unsigned *ret_n, fipc_deadline d)
+static int enter(struct rwlock *l, unsigned *ret_n, bool reads, fipc_deadline d)
 {
 	int r = ready(fipc__self, l, ret_n) ? 0 : get_ready(l, ret_n);
 	if (r < 0)
 		return r;
-	return find_part(fipc__self, l, *ret_n) ? -EDEADLK : enter_gate(fipc__self, l, d);
+	return find_part(fipc__self, l, *ret_n) ? -EDEADLK : enter_gate(fipc__self, l, reads, d);
 }
 
 /* ---- slots ---- */
@@ -358,7 +367,7 @@ static int sleep_on_slots(struct rwlock *l, unsigned n, uint32_t freed, fipc_dea
 	}
 	if (many)
 		places[WATCHED] = (struct futex_place){&l->freed, freed};
-	r = fipc__futex_wait_any(places, many ? WATCHED + 1 : n, many && soon < d ? soon : d);
+	r = fipc__sleep(places, many ? WATCHED + 1 : n, many && soon < d ? soon : d);
 	return r >= 0 || r == -EAGAIN || (r == -ETIMEDOUT && many && soon < d) ? 0 : r;
 }
 
@@ -366,6 +375,7 @@ static int sleep_on_slots(struct rwlock *l, unsigned n, uint32_t freed, fipc_dea
 static int wait_for_slot(struct thread *t, struct rwlock *l, unsigned n, fipc_deadline d)
 {
 	int r = 0;
+	t->reads = true;
 	while (r == 0) {
 		/* acquire; pairs with the release in give_back_slowly(): a slot given back since then changes it */
 		uint32_t freed = atomic_load_explicit(&l->freed, memory_order_acquire);
@@ -384,7 +394,7 @@ static int wait_for_slot(struct thread *t, struct rwlock *l, unsigned n, fipc_de
 static __attribute__((noinline)) int rdlock_slowly(struct rwlock *l, fipc_deadline d)
 {
 	unsigned n;
-	int r = enter(l, &n, d);
+	int r = enter(l, &n, true, d);
 	if (r != 0)
 		return r;
 	r = wait_for_slot(fipc__self, l, n, d);
@@ -443,15 +453,17 @@ static int await_readers(struct thread *t, struct rwlock *l, unsigned n, fipc_de
 {
 	int r = 0;
 	for (unsigned i = 0; i < n && r == 0; i++)
-		if (!is_free(&l->slots[i], memory_order_seq_cst))
+		if (!is_free(&l->slots[i], memory_order_seq_cst)) {
+			t->reads = false;
 			r = fipc__mutex_await_free(t, &l->slots[i], d);
+		}
 	return r;
 }
 
 static int wrlock(struct rwlock *l, fipc_deadline d)
 {
 	unsigned n;
-	int r = enter(l, &n, d);
+	int r = enter(l, &n, false, d);
 	struct thread *t = fipc__self;
 	if (r != 0)
 		return r;
@@ -679,6 +691,8 @@ void fipc__rwlock_describe(const struct rwlock *l, unsigned n, struct fipc_rwloc
 	if (ret->state == FIPC_RWLOCK_WRITTEN || ret->state == FIPC_RWLOCK_RECOVERING) {
 		ret->writer_tid = word & WORD_TID;
 		ret->writer_pid = load(&l->gate.owner_pid);
+	} else {
+		ret->entering_tid = word & WORD_TID;
 	}
 }
 

@@ -73,15 +73,17 @@ static int look(const struct look *l, struct fipc_object *ret)
 	const struct rwlock *copy = l->copy;
 	unsigned n = slots_in(l->size);
 	int r = fipc__rwlock_check(copy, l->size);
+	const char *map;
 	if (r < 0 || l->copied < l->size)
 		return r < 0 ? r : -EINVAL;
 	fipc__rwlock_describe(copy, n, &ret->rwlock);
 	note_readers(copy, n, l->holders, ret);
-	if (!l->map)
+	map = fipc__look_map(l);
+	if (!map)
 		return 0;
-	ret->rwlock.waiters = fipc__rwlock_sleepers(copy, l->map, n);
+	ret->rwlock.waiters = fipc__rwlock_sleepers(copy, map, n);
 	if (l->wake && ret->rwlock.waiters > 0)
-		wake_all(l->map, n);
+		wake_all(map, n);
 	return 0;
 }
 

@@ -58,6 +58,7 @@
 #include "mutex.h"
 #include "park.h"
 #include "sem.h"
+#include "slot.h"
 #include "spin.h"
 
 #include <errno.h>
@@ -635,7 +636,7 @@ static __attribute__((noinline)) int wait_slowly(struct thread *t, struct owned 
 			return r;
 		owing = fipc__owe(t, &o->queue);
 		fipc__spun_in_vain();
-		r = fipc__futex_wait_any(places, n, d);
+		r = fipc__sleep(places, n, d);
 		if (r >= 0 || r == -EAGAIN)
 			relay = take_relay(t, o);
 		fipc__owe_nothing(t, owing);

@@ -57,9 +57,11 @@ static int lock_and_map(int fd, struct tracker_page **ret)
 	int r;
 	if (fcntl(fd, F_OFD_SETLK, &lock) < 0)
 		return -errno;
-	r = fipc__make_room(fd, 0, sizeof(**ret));
+	r = fipc__make_room(fd, 0, TRACKER_HEAD);
 	if (r < 0)
 		return r;
+	if (ftruncate(fd, sizeof(**ret)) < 0) /* slots and names get memory when there is need */
+		return -errno;
 	p = mmap(NULL, sizeof(**ret), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	if (p == MAP_FAILED)
 		return -errno;
@@ -129,7 +131,26 @@ static _Atomic uint64_t *find_hint(struct tracker *t, uint64_t value)
 	return NULL;
 }
 
-void fipc__tracker_hint(struct tracker *t, uint64_t object)
+static bool has_memory(struct tracker *t, size_t i)
+{
+	while (i >= t->named) {
+		if (!fipc__page_has_memory(t->page->names[t->named]))
+			return false;
+		t->named += TRACKER_PAGE / TRACKER_NAME;
+	}
+	return true;
+}
+
+static void note_name(struct tracker *t, size_t i, const char *file)
+{
+	const char *slash = strrchr(file, '/'), *name = slash ? slash + 1 : file;
+	size_t size = strlen(name) + 1;
+	if (has_memory(t, i))
+		memcpy(t->page->names[i], size <= TRACKER_NAME ? name : "", size <= TRACKER_NAME ? size : 1);
+}
+
+/* Release: the name is there before the inode. Killed before the inode: a name that says nothing. */
+void fipc__tracker_hint(struct tracker *t, uint64_t object, const char *file)
 {
 	_Atomic uint64_t *slot;
 	if (find_hint(t, object))
@@ -137,8 +158,10 @@ void fipc__tracker_hint(struct tracker *t, uint64_t object)
 	slot = find_hint(t, 0);
 	if (!slot && t->used < TRACKER_HINTS)
 		slot = &t->page->hints[t->used++];
-	if (slot)
-		atomic_store_explicit(slot, object, memory_order_relaxed);
+	if (!slot)
+		return;
+	note_name(t, (size_t)(slot - t->page->hints), file);
+	atomic_store_explicit(slot, object, memory_order_release);
 }
 
 bool fipc__tracker_crowded(const struct tracker *t)
@@ -182,7 +205,7 @@ static uint64_t field_number(const char *text, const char *key)
 	return at ? strtoull(at + strlen(key), NULL, 10) : 0;
 }
 
-void fipc__tracker_read_text(int fd, struct tracker_text *ret)
+static void read_text(int fd, struct fipc_process *ret)
 {
 	char text[TRACKER_TEXT + 1];
 	ssize_t n = pread(fd, text, TRACKER_TEXT, 0);
@@ -198,20 +221,77 @@ void fipc__tracker_read_text(int fd, struct tracker_text *ret)
 	ret->comm[i] = '\0';
 }
 
-static int by_number(const void *a, const void *b)
+int fipc__tracker_open(int trackers, const char *name, struct fipc_process *ret, struct stat *st)
 {
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-	return x < y ? -1 : x > y;
+	int r, fd;
+	*ret = (struct fipc_process){0};
+	if (!fipc__tracker_parse_name(name, &ret->pid, &ret->tracker))
+		return -EINVAL;
+	fd = openat(trackers, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	r = fstat(fd, st) < 0 ? -errno : S_ISREG(st->st_mode) && st->st_ino == ret->tracker ? fd : -EINVAL;
+	if (r < 0)
+		close(fd);
+	return r;
 }
 
-size_t fipc__tracker_read_hints(int fd, uint64_t ret[TRACKER_HINTS])
+void fipc__tracker_describe(int fd, const struct stat *st, struct fipc_process *ret)
 {
-	ssize_t n = pread(fd, ret, TRACKER_HINTS * sizeof(*ret), TRACKER_TEXT);
+	ret->life = fipc__tracker_life_of(fd);
+	ret->uid = st->st_uid;
+	ret->gid = st->st_gid;
+	ret->attachments = (unsigned)(st->st_nlink - 1);
+	read_text(fd, ret);
+}
+
+/*
+ * Twice: a slot that stands there unchanged, with an odd number, stood there whole in between. That the number is odd
+ * is written last and taken away first, and no wait has the number of another.
+ */
+static size_t read_slots(int fd, off_t at, struct wait_slot *ret)
+{
+	struct wait_slot first[WAIT_SLOTS_PAGE], second[WAIT_SLOTS_PAGE];
+	size_t n = 0;
+	if (pread(fd, first, sizeof(first), at) != sizeof(first) ||
+	    pread(fd, second, sizeof(second), at) != sizeof(second))
+		return 0;
+	for (unsigned i = 0; i < WAIT_SLOTS_PAGE; i++)
+		if (first[i].tid != 0 && first[i].number & 1 && memcmp(&first[i], &second[i], sizeof(first[i])) == 0)
+			ret[n++] = second[i];
+	return n;
+}
+
+size_t fipc__tracker_read_slots(int fd, struct wait_slot ret[WAIT_SLOTS])
+{
+	uint32_t pages;
+	size_t n = 0;
+	if (pread(fd, &pages, sizeof(pages), offsetof(struct tracker_page, slot_pages)) != sizeof(pages))
+		return 0;
+	for (unsigned i = 0; i < pages && i < WAIT_SLOTS / WAIT_SLOTS_PAGE; i++)
+		n += read_slots(fd, (off_t)offsetof(struct tracker_page, slots) + i * TRACKER_PAGE, ret + n);
+	return n;
+}
+
+/* One that does not end there is none. */
+static void read_name(int fd, size_t i, char ret[TRACKER_NAME])
+{
+	ssize_t n = pread(fd, ret, TRACKER_NAME, (off_t)(offsetof(struct tracker_page, names) + i * TRACKER_NAME));
+	if (n != TRACKER_NAME || !memchr(ret, '\0', TRACKER_NAME))
+		*ret = '\0';
+}
+
+size_t fipc__tracker_read_hints(int fd, struct tracker_hint ret[TRACKER_HINTS])
+{
+	uint64_t inodes[TRACKER_HINTS];
+	ssize_t n = pread(fd, inodes, sizeof(inodes), offsetof(struct tracker_page, hints));
 	size_t used = 0;
-	for (size_t i = 0; i < (n > 0 ? (size_t)n / sizeof(*ret) : 0); i++)
-		if (ret[i] != 0)
-			ret[used++] = ret[i];
-	qsort(ret, used, sizeof(*ret), by_number);
+	for (size_t i = 0; i < (n > 0 ? (size_t)n / sizeof(*inodes) : 0); i++) {
+		if (inodes[i] == 0)
+			continue;
+		ret[used].inode = inodes[i];
+		read_name(fd, i, ret[used++].file);
+	}
 	return used;
 }
 

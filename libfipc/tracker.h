@@ -25,13 +25,15 @@ struct tracker {
 	uint32_t uid; /* whose it is: who has changed his user since cannot link it (fs.protected_hardlinks) */
 	uint32_t pid;
 	unsigned used; /* hints: those behind are free */
+	unsigned named; /* hints whose names have memory */
 	char name[48];
 };
 
 /* Make this process's tracker. trackers: the directory. 0 or a negative errno. */
 int fipc__tracker_make(int trackers, struct tracker *ret);
 
-void fipc__tracker_hint(struct tracker *t, uint64_t object);
+/* file: where the object is, or will be. */
+void fipc__tracker_hint(struct tracker *t, uint64_t object, const char *file);
 void fipc__tracker_unhint(struct tracker *t, uint64_t object);
 
 /* Are so many hints in use that one should not be left behind only to be on the safe side? */
@@ -41,15 +43,29 @@ bool fipc__tracker_crowded(const struct tracker *t);
 int fipc__tracker_life(int at, const char *path, struct stat *st);
 enum fipc_life fipc__tracker_life_of(int fd);
 
-/* What a tracker says of its process. It is only what that process wrote. */
-struct tracker_text {
-	uint64_t start, pidns;
-	char comm[64];
-};
-void fipc__tracker_read_text(int fd, struct tracker_text *ret);
+/*
+ * Open what this name below .procs leads to, to look at it: a descriptor, or a negative errno, -EINVAL if it is no
+ * tracker. Of *ret, pid and tracker are set then; describe adds the rest. What the text says is what that process wrote.
+ */
+int fipc__tracker_open(int trackers, const char *name, struct fipc_process *ret, struct stat *st);
+void fipc__tracker_describe(int fd, const struct stat *st, struct fipc_process *ret);
 
-/* The objects it was attached to, ascending. Their number. */
-size_t fipc__tracker_read_hints(int fd, uint64_t ret[TRACKER_HINTS]);
+/* For qsort(3) and bsearch(3) among uint64_t. */
+int fipc__by_inode(const void *a, const void *b);
+
+/* Call for each name below .procs, until that returns an error; 0, or that, or why they can't be read. */
+typedef int (*tracker_fn)(int trackers, const char *name, void *context);
+int fipc__registry_trackers(fipc_registry *r, tracker_fn visit, void *context);
+
+/* The slots of those of its threads that sleep, as they stood at one moment each. Their number. */
+size_t fipc__tracker_read_slots(int fd, struct wait_slot ret[WAIT_SLOTS]);
+
+/* The objects it was attached to. It is only what that process wrote, but each name ends. Their number. */
+struct tracker_hint {
+	uint64_t inode;
+	char file[TRACKER_NAME]; /* empty: not known */
+};
+size_t fipc__tracker_read_hints(int fd, struct tracker_hint ret[TRACKER_HINTS]);
 
 /* <pid>-<inode>. False: no tracker's name. */
 bool fipc__tracker_parse_name(const char *name, int32_t *ret_pid, uint64_t *ret_inode);

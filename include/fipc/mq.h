@@ -77,7 +77,8 @@ FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mq_close(fipc_mq *q);
 
 /*
  * Take the name away. Those who have it open go on; the next open makes a new one.
- * Returns 0, -ENOENT, -EINVAL (name, directory), -EPERM, -EACCES (another user's), -EBUSY (as open).
+ * Returns 0, -ENOENT, -EINVAL (name, directory), -EPERM, -EACCES (another user's), or, as fipc_mutex_open() says at
+ * length, -EBUSY, -ENOTDIR, -ENAMETOOLONG, -EMFILE, -ENFILE, -ENOMEM, -ENOSYS.
  */
 FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mq_unlink(const char *name);
 
@@ -137,6 +138,8 @@ FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mq_getattr(const fipc_mq *q, struct fipc_mq
  *	-EBUSY   somebody, perhaps this process, is registered
  *	-EINVAL  q is NULL, another sigev_notify, a sigev_signo that is no signal, or no function
  *	-EACCES  opened FIPC_READONLY
+ *	-EBADMSG the queue's memory was overwritten
+ *	-EPERM   sigev_notify_attributes asks for a scheduling that this process may not have
  *	-EAGAIN  no thread can be made; others as for a thread's first use (-ENOMEM, -ENOSYS)
  */
 struct sigevent;

@@ -52,7 +52,7 @@ typedef struct fipc_mutex {
 /*
  * Make a mutex in 64 bytes of writable memory aligned to 8, whatever was there before. Nobody may be using it.
  * flags: FIPC_PRIVATE, FIPC_TIMESTAMPS. Returns 0, -EINVAL (flags, alignment), or what fipc_mutex_lock() says of a
- * thread's first use (-ENOSYS, -ENOMEM).
+ * thread's first use (-ENOSYS, -ENOMEM, -EAGAIN).
  */
 FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_init(fipc_mutex *m, unsigned flags);
 
@@ -61,6 +61,7 @@ FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_init(fipc_mutex *m, unsigned flags);
  * it, and if that one is killed, another does. flags, used by the one who makes it: FIPC_TIMESTAMPS.
  * Returns FIPC_CREATED, 0 (joined), or
  *	-EINVAL   unknown flags, misaligned, or the bytes are neither zero nor a mutex
+ *	-EACCES   a FIPC_READONLY handle
  *	-ENOTSUP  a mutex of an incompatible version of fipc
  *	-EXDEV    made in another PID namespace
  *	-EINTR, -ENOSYS, -ENOMEM, -EAGAIN as fipc_mutex_lock() (it waits for an attach that is under way)
@@ -70,7 +71,8 @@ FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_attach(fipc_mutex *m, unsigned flags)
 /*
  * End a mutex in place: from then on every call on it fails with -EINVAL, and attach makes it anew. Its memory may be
  * reused when this has returned 0 and every other thread has returned from its last call.
- * Returns 0, -EBUSY (somebody holds it, or sleeps on it), or -EINVAL, -ENOTSUP, -EXDEV (as attach).
+ * Returns 0, -EBUSY (somebody holds it, or sleeps on it), -EINVAL (not a mutex, or open by name), or -EACCES, -ENOTSUP,
+ * -EXDEV, -ENOSYS, -ENOMEM, -EAGAIN as fipc_mutex_lock().
  */
 FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_destroy(fipc_mutex *m);
 
@@ -112,7 +114,8 @@ FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_close(fipc_mutex *m);
 
 /*
  * Take the name away. Those who have it open go on; the next open makes a new one.
- * Returns 0, -ENOENT, -EINVAL (name, directory), -EPERM, -EACCES (another user's), -EBUSY (as open).
+ * Returns 0, -ENOENT, -EINVAL (name, directory), -EPERM, -EACCES (another user's), or, as fipc_mutex_open() says at
+ * length, -EBUSY, -ENOTDIR, -ENAMETOOLONG, -EMFILE, -ENFILE, -ENOMEM, -ENOSYS.
  */
 FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_unlink(const char *name);
 
@@ -130,7 +133,7 @@ FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_unlink(const char *name);
  *	-EXDEV           made in another PID namespace
  *	-EAGAIN          this thread holds 2047 of them
  *	-ENOSYS          no robust list here (qemu-user, a libc that fipc does not know)
- *	-ENOMEM          the thread's first use, and no memory for its list
+ *	-ENOMEM          the thread's first use, and no memory for its list; -EAGAIN too: no pthread key is left for it
  */
 FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_lock(fipc_mutex *m);
 FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_trylock(fipc_mutex *m);
@@ -156,7 +159,7 @@ FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_consistent(fipc_mutex *m);
  * Its owner lives: nobody gets it again. Who waits and who comes gets -ENOTRECOVERABLE; the owner keeps what it has, its
  * unlock returns 0, and its other locks stay robust. It is never handed to a second owner.
  * Returns 0 (also when it is not recoverable already), -ESRCH (nobody holds it), -EINVAL, -EACCES, -ENOTSUP, -EXDEV,
- * -ENOSYS, -ENOMEM as fipc_mutex_lock().
+ * -ENOSYS, -ENOMEM, -EAGAIN as fipc_mutex_lock().
  */
 FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_revoke(fipc_mutex *m);
 
@@ -179,6 +182,7 @@ struct fipc_mutex_info {
 	uint32_t acquisitions; /* times that it was had; wraps around. Two looks that give the same number, and HELD: the
 	                          same acquisition */
 	uint64_t acquired_ns;  /* FIPC_TIMESTAMPS: when it was last had, on CLOCK_MONOTONIC; else 0 */
+	uint32_t last_pid;     /* the process that had it last, dead or alive; 0: nobody yet. For an instant too old, as above */
 };
 
 /*

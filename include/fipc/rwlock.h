@@ -117,7 +117,8 @@ FIPC_PUBLIC FIPC_MUST_CHECK int fipc_rwlock_close(fipc_rwlock *l);
 
 /*
  * Take the name away. Those who have it open go on; the next open makes a new one.
- * Returns 0, -ENOENT, -EINVAL (name, directory), -EPERM, -EACCES (another user's), -EBUSY (as open).
+ * Returns 0, -ENOENT, -EINVAL (name, directory), -EPERM, -EACCES (another user's), or, as fipc_mutex_open() says at
+ * length, -EBUSY, -ENOTDIR, -ENAMETOOLONG, -EMFILE, -ENFILE, -ENOMEM, -ENOSYS.
  */
 FIPC_PUBLIC FIPC_MUST_CHECK int fipc_rwlock_unlink(const char *name);
 
@@ -182,6 +183,8 @@ struct fipc_rwlock_info {
 	uint32_t reader_deaths; /* times that a thread died with a slot */
 	uint32_t contended;     /* times that the gate was had only after waiting, to write or to read */
 	uint32_t reads, writes; /* times that it was had; both wrap around */
+	uint32_t entering_tid;  /* who is inside next, or lets somebody in: a writer that waits for the readers to leave,
+				   a reader that waits for a slot; 0: nobody */
 };
 
 /*

@@ -124,7 +124,8 @@ FIPC_PUBLIC FIPC_MUST_CHECK int fipc_sem_close(fipc_sem *s);
 
 /*
  * Take the name away. Those who have it open go on; the next open makes a new one.
- * Returns 0, -ENOENT, -EINVAL (name, directory), -EPERM, -EACCES (another user's), -EBUSY (as open).
+ * Returns 0, -ENOENT, -EINVAL (name, directory), -EPERM, -EACCES (another user's), or, as fipc_mutex_open() says at
+ * length, -EBUSY, -ENOTDIR, -ENAMETOOLONG, -EMFILE, -ENFILE, -ENOMEM, -ENOSYS.
  */
 FIPC_PUBLIC FIPC_MUST_CHECK int fipc_sem_unlink(const char *name);
 

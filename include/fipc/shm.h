@@ -85,8 +85,8 @@ FIPC_PUBLIC FIPC_MUST_CHECK int fipc_shm_open(fipc_shm **ret, const char *name, 
  * collection).
  * fill: data, `size` zero bytes, at another address than fipc_shm_data() will give; returns 0, or a negative errno,
  * which the call returns, and nothing is made. It may use fipc, but must not leave a lock held. It is not called for
- * what is joined; should somebody else make it at the same time, its work is thrown away. size > 0. flags have
- * FIPC_CREATE.
+ * what is joined; should somebody else make it at the same time, its work is thrown away.
+ * Returns as fipc_shm_open() does; -EINVAL also if size is 0, or there is no fill or no FIPC_CREATE.
  */
 typedef int (*fipc_shm_fill)(void *data, size_t size, void *context);
 FIPC_PUBLIC FIPC_MUST_CHECK int fipc_shm_create(fipc_shm **ret, const char *name, size_t size, unsigned flags,
@@ -95,13 +95,16 @@ FIPC_PUBLIC FIPC_MUST_CHECK int fipc_shm_create(fipc_shm **ret, const char *name
 /*
  * Balance one open. The last one unmaps it, closes its descriptor, and leaves; if nobody else is attached and it is not
  * FIPC_PERSIST, it goes. Who still has mapped it himself, by fipc_shm_fd(), keeps it there until his end.
- * NULL is 0. Returns 0, or -EINVAL: not shared memory that this process has open.
+ * NULL is 0. Returns 0, or, and then nothing has changed,
+ *	-EINVAL  not shared memory that this process has open
+ *	-EMFILE, -ENFILE, -ENOMEM   no descriptor or memory to leave with
  */
 FIPC_PUBLIC FIPC_MUST_CHECK int fipc_shm_close(fipc_shm *h);
 
 /*
  * Take the name away. Those who have it open go on; the next open makes a new one.
- * Returns 0, -ENOENT, -EINVAL (name, directory), -EPERM, -EACCES (another user's), -EBUSY (as open).
+ * Returns 0, -ENOENT, -EINVAL (name, directory), -EPERM, -EACCES (another user's), or, as fipc_mutex_open() says at
+ * length, -EBUSY, -ENOTDIR, -ENAMETOOLONG, -EMFILE, -ENFILE, -ENOMEM, -ENOSYS.
  */
 FIPC_PUBLIC FIPC_MUST_CHECK int fipc_shm_unlink(const char *name);
 
@@ -134,9 +137,9 @@ FIPC_PUBLIC int fipc_shm_fd(const fipc_shm *h);
 FIPC_PUBLIC FIPC_MUST_CHECK int fipc_shm_resize(fipc_shm *h, size_t size);
 
 /*
- * Map what it is now, after somebody else has made it larger or smaller; for FIPC_READONLY handles too. As resize to
- * the
- * size that it has; returns as that does.
+ * Map what it is now, after somebody else has made it larger or smaller; for FIPC_READONLY handles too. As a resize to
+ * the size that it has.
+ * Returns 0; or, and then nothing has changed, -ENOMEM, -EBADF, -EINVAL as fipc_shm_resize().
  */
 FIPC_PUBLIC FIPC_MUST_CHECK int fipc_shm_remap(fipc_shm *h);
 

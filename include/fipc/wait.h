@@ -76,7 +76,7 @@ FIPC_PUBLIC FIPC_MUST_CHECK int fipc_wait_any(const struct fipc_waitable *w, uns
  * good, each post or set wakes all who sleep there, as with fipc_wait_any(). Do not keep the word after disarm, nor
  * past the object's last close.
  *
- * arm returns 0, 1, or -EINVAL, -EACCES, -ENOTSUP, -EBADMSG, -ENOSYS, -ENOMEM as fipc_wait_any() (-ENOTSUP also for a
+ * Returns: arm 0, 1, or -EINVAL, -EACCES, -ENOTSUP, -EBADMSG, -ENOSYS, -ENOMEM as fipc_wait_any() (-ENOTSUP also for a
  * semaphore of FIPC_OWNED, whose sleepers need several words). disarm returns 0, or the same errors.
  */
 struct fipc_futex {
