@@ -2,6 +2,7 @@
 #include "account.h"
 #include "limit.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 enum { WALK = 1000 };
@@ -53,7 +54,7 @@ static struct account *find(struct accounts *accounts, uid_t uid, uint64_t now_u
 struct account *account_enter(struct accounts *accounts, uid_t uid, uint64_t now_usec)
 {
 	struct account *account = find(accounts, uid, now_usec);
-	if (!account || accounts->clients >= LIMIT_CLIENTS ||
+	if (!account || accounts->clients >= accounts->most_clients ||
 	    (!account->unlimited && account->clients >= LIMIT_CLIENTS_PER_USER))
 		return NULL;
 	accounts->clients++;
@@ -65,6 +66,15 @@ void account_leave(struct accounts *accounts, struct account *account)
 {
 	accounts->clients--;
 	account->clients--;
+}
+
+int account_hold(struct accounts *accounts, struct account *account, size_t before, size_t now)
+{
+	accounts->pending += now - before;
+	account->pending += now - before;
+	if (account->pending > LIMIT_PENDING_PER_USER)
+		return -EDQUOT;
+	return accounts->pending > LIMIT_PENDING && now > LIMIT_PENDING_SHARE ? -EDQUOT : 0;
 }
 
 bool account_take_walk(struct account *account, uint64_t now_usec)

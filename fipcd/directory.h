@@ -5,6 +5,9 @@
 #ifndef FIPCD_DIRECTORY_H
 #define FIPCD_DIRECTORY_H
 
+#include "monitor.h"
+#include "who.h"
+
 #include <fipc/registry.h>
 #include <stdbool.h>
 #include <systemd/sd-event.h>
@@ -12,14 +15,22 @@
 struct directory;
 
 /*
- * Make it if it is missing, watch it, and reclaim what is in it. path: NULL for the library's own.
- * Returns 0 or a negative errno.
+ * Make it if it is missing, watch it, and reclaim what is in it. path: NULL for the library's own. What happens in it
+ * is published to the monitor. Returns 0 or a negative errno.
  */
-int directory_new(struct directory **ret, sd_event *event, const char *path);
+int directory_new(struct directory **ret, sd_event *event, const char *path, struct monitor *monitor);
 void directory_free(struct directory *d);
 
 const char *directory_path(const struct directory *d);
-uint64_t directory_reclaimed(const struct directory *d); /* objects taken away since the start */
+bool directory_is_there(const struct directory *d);
+
+struct directory_counts { /* since the start */
+	uint64_t reclaimed;       /* objects taken away */
+	uint64_t entries_removed; /* of dead processes */
+	uint64_t scans;           /* looks at everything, and how long they took */
+	uint64_t scan_last_usec, scan_max_usec, scan_total_usec;
+};
+const struct directory_counts *directory_counts(const struct directory *d);
 
 /* By systemd's rule for DirectoryNotEmpty=: names that begin with a dot don't count. Gone is empty, unknown is not. */
 bool directory_is_empty(const struct directory *d);
@@ -28,5 +39,14 @@ bool directory_is_empty(const struct directory *d);
 int directory_walk(struct directory *d, unsigned flags, const struct fipc_filter *filter, fipc_object_fn callback,
 		   void *context);
 int directory_processes(struct directory *d, fipc_process_fn callback, void *context);
+
+/* As who_look(). -ENOENT: the directory is gone. */
+int directory_who(const struct directory *d, struct who **ret);
+
+/* Another handle on it, the caller's own. -ENOENT: the directory is gone. */
+int directory_open(const struct directory *d, fipc_registry **ret);
+
+/* Listeners have come, or gone: publish who comes and goes while there are some. */
+void directory_tell_traffic(struct directory *d);
 
 #endif

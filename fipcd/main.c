@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXIT_USAGE = 2 };
+enum { EXIT_USAGE = 2, USEC_PER_MSEC = 1000, USEC_PER_SEC = 1000000 };
 
 static const char help[] =
 	"fipcd [--socket PATH] [--dir DIR]... [--idle-exit SECONDS]\n"
@@ -21,7 +21,10 @@ static const char help[] =
 	"                       $FASTIPC_PID_DIR, else /dev/shm/fastipc)\n"
 	"  --idle-exit SECONDS  when started by systemd, end after so long without objects and clients\n"
 	"  --help               this\n"
-	"  --version            the version\n";
+	"  --version            the version\n"
+	"\n"
+	"FIPCD_IDLE_EXIT_MS: milliseconds in place of --idle-exit, for tests. So short a time starts\n"
+	"and ends it with every object that is made and goes.\n";
 
 static const struct option long_options[] = {
 	{"socket", required_argument, NULL, 's'},
@@ -43,13 +46,27 @@ static void say(const char *text)
 	exit(fputs(text, stdout) < 0 || fflush(stdout) != 0 ? EXIT_FAILURE : EXIT_SUCCESS);
 }
 
-static unsigned parse_seconds(const char *text)
+static uint64_t parse_number(const char *text, unsigned long least, const char *message)
 {
 	char *end;
 	unsigned long n = strtoul(text, &end, 10);
-	if (*text < '0' || *text > '9' || *end || n < IDLE_EXIT_MIN_SEC || n > UINT32_MAX / 2)
-		usage_error(text, "--idle-exit takes a number of seconds, 30 at least");
-	return (unsigned)n;
+	if (*text < '0' || *text > '9' || *end || n < least || n > UINT32_MAX / 2)
+		usage_error(*text ? text : "''", message);
+	return n;
+}
+
+static uint64_t parse_seconds(const char *text)
+{
+	return parse_number(text, IDLE_EXIT_MIN_SEC, "--idle-exit takes a number of seconds, 30 at least") *
+	       USEC_PER_SEC;
+}
+
+static void parse_environment(struct manager_options *options)
+{
+	const char *milliseconds = getenv("FIPCD_IDLE_EXIT_MS");
+	if (milliseconds)
+		options->idle_exit_usec =
+			parse_number(milliseconds, 1, "FIPCD_IDLE_EXIT_MS is a number of milliseconds") * USEC_PER_MSEC;
 }
 
 static const char *parse_path(const char *text)
@@ -72,7 +89,7 @@ static void parse(struct manager_options *options, int argc, char **argv)
 			options->dirs[options->n_dirs++] = parse_path(optarg);
 			break;
 		case 'i':
-			options->idle_exit_sec = parse_seconds(optarg);
+			options->idle_exit_usec = parse_seconds(optarg);
 			break;
 		case 'h':
 			say(help);
@@ -100,6 +117,7 @@ int main(int argc, char **argv)
 	if (!options.dirs)
 		return EXIT_FAILURE;
 	parse(&options, argc, argv);
+	parse_environment(&options);
 	int r = manager_new(&manager, &options);
 	if (r >= 0) {
 		r = manager_run(manager);

@@ -9,9 +9,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <systemd/sd-daemon.h>
 
-#define USEC_PER_SEC UINT64_C(1000000)
+enum { IDLE_ACCURACY = 30 }; /* the time until the exit may be off by this part of it */
 
 struct manager {
 	sd_event *event;
@@ -31,7 +32,7 @@ static uint64_t reclaimed(const struct manager *m)
 {
 	uint64_t n = 0;
 	for (size_t i = 0; i < m->service.n_directories; i++)
-		n += directory_reclaimed(m->service.directories[i]);
+		n += directory_counts(m->service.directories[i])->reclaimed;
 	return n;
 }
 
@@ -71,22 +72,23 @@ static int on_idle(sd_event_source *source, uint64_t usec, void *context)
 	(void)usec;
 	struct manager *m = context;
 	if (is_idle(m)) {
-		log_event(LOG_INFO, NULL, "nothing to watch: ends, until the next connection or object");
+		log_event(LOG_INFO, &(struct log_fields){.action = "idle-exit"},
+			  "nothing to watch: ends, until the next connection or object");
 		return sd_event_exit(m->event, 0);
 	}
 	return put_off_idle_exit(m);
 }
 
-static int enable_idle_exit(struct manager *m, unsigned seconds)
+static int enable_idle_exit(struct manager *m, uint64_t usec)
 {
-	if (seconds == 0)
+	if (usec == 0)
 		return 0;
 	if (!m->listener.activated) {
 		log_event(LOG_NOTICE, NULL, "--idle-exit is for a socket handed over by systemd, and is ignored");
 		return 0;
 	}
-	m->idle_exit_usec = seconds * USEC_PER_SEC;
-	int r = sd_event_add_time(m->event, &m->idle, CLOCK_MONOTONIC, UINT64_MAX, USEC_PER_SEC, on_idle, m);
+	m->idle_exit_usec = usec;
+	int r = sd_event_add_time(m->event, &m->idle, CLOCK_MONOTONIC, UINT64_MAX, usec / IDLE_ACCURACY, on_idle, m);
 	return r < 0 ? r : put_off_idle_exit(m);
 }
 
@@ -153,7 +155,7 @@ static bool is_served(const struct manager *m, const char *path)
 static int add_directory(struct manager *m, const char *path)
 {
 	struct directory *d;
-	int r = directory_new(&d, m->event, path);
+	int r = directory_new(&d, m->event, path, m->service.monitor);
 	if (r < 0) {
 		log_event(LOG_ERR, NULL, "%s: %s", path ? path : "the tracking directory", way_out(r));
 		return r;
@@ -179,6 +181,28 @@ static int add_directories(struct manager *m, const char **paths, size_t n)
 	return r;
 }
 
+/* Each connection needs a descriptor, and while it has much listed another one; without any nothing else goes on. */
+static unsigned most_clients(void)
+{
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
+		return 1;
+	files.rlim_cur = files.rlim_max;
+	rlim_t wanted = LIMIT_OTHER_FILES + 2 * LIMIT_CLIENTS;
+	if (files.rlim_cur > wanted)
+		files.rlim_cur = wanted;
+	if (setrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= wanted)
+		return LIMIT_CLIENTS;
+	return files.rlim_cur > LIMIT_OTHER_FILES ? (unsigned)(files.rlim_cur - LIMIT_OTHER_FILES) / 2 : 1;
+}
+
+static int start_service(struct manager *m)
+{
+	m->service.accounts.most_clients = most_clients();
+	int r = sd_event_now(m->event, CLOCK_MONOTONIC, &m->service.started_usec);
+	return r < 0 ? r : monitor_new(&m->service.monitor);
+}
+
 static int start_server(struct manager *m)
 {
 	int fd = m->listener.fd;
@@ -195,6 +219,8 @@ int manager_new(struct manager **ret, const struct manager_options *options)
 	if (!m)
 		return -ENOMEM;
 	int r = open_loop(m);
+	if (r >= 0)
+		r = start_service(m);
 	/* The socket first: running twice is found out before anything is touched. */
 	if (r >= 0)
 		r = listener_open(&m->listener, options->socket);
@@ -203,7 +229,7 @@ int manager_new(struct manager **ret, const struct manager_options *options)
 	if (r >= 0)
 		r = add_directories(m, options->dirs, options->n_dirs);
 	if (r >= 0)
-		r = enable_idle_exit(m, options->idle_exit_sec);
+		r = enable_idle_exit(m, options->idle_exit_usec);
 	if (r < 0) {
 		manager_free(m);
 		return r;
@@ -231,6 +257,7 @@ void manager_free(struct manager *m)
 	for (size_t i = 0; i < m->service.n_directories; i++)
 		directory_free(m->service.directories[i]);
 	free(m->service.directories);
+	monitor_free(m->service.monitor);
 	sd_event_source_disable_unref(m->after_all);
 	sd_event_source_disable_unref(m->idle);
 	sd_event_unref(m->event);

@@ -6,6 +6,7 @@
 #define FIPCD_MANAGER_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 struct manager;
 
@@ -13,7 +14,7 @@ struct manager_options {
 	const char *socket;
 	const char **dirs; /* none: the library's own */
 	size_t n_dirs;
-	unsigned idle_exit_sec; /* 0: never */
+	uint64_t idle_exit_usec; /* 0: never */
 };
 
 /* Logs what goes wrong, and returns a negative errno. */

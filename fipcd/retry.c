@@ -6,12 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct retry *find(const struct retries *q, const char *tracker, uint64_t inode)
+static struct retry *find(const struct retries *q, const struct retry *like)
 {
 	for (size_t i = 0; i < q->n; i++) {
 		struct retry *item = &q->items[i];
-		if (tracker ? item->tracker && strcmp(item->tracker, tracker) == 0
-			    : !item->tracker && item->inode == inode)
+		if (item->what == like->what && item->type == like->type &&
+		    (!like->name || strcmp(item->name, like->name) == 0))
 			return item;
 	}
 	return NULL;
@@ -30,54 +30,61 @@ static int reserve(struct retries *q)
 	return 0;
 }
 
-static int note(struct retries *q, const char *tracker, uint64_t inode, int pid, uint64_t due_usec)
+/* The name is borrowed; the item gets a copy. */
+static int note(struct retries *q, struct retry wanted)
 {
-	struct retry *item = find(q, tracker, inode);
+	struct retry *item = find(q, &wanted);
 	if (item) {
 		item->open = true;
 		return 0;
 	}
-	if (q->n >= LIMIT_RETRIES && (tracker || inode != 0))
-		return note(q, NULL, 0, 0, due_usec);
+	if (q->n >= LIMIT_RETRIES && wanted.what != RETRY_ALL)
+		return note(q, (struct retry){.what = RETRY_ALL, .due_usec = wanted.due_usec});
 	int r = reserve(q);
 	if (r < 0)
 		return r;
-	char *copy = tracker ? strdup(tracker) : NULL;
-	if (tracker && !copy)
+	if (wanted.name && !(wanted.name = strdup(wanted.name)))
 		return -ENOMEM;
-	q->items[q->n++] =
-		(struct retry){.tracker = copy, .inode = inode, .pid = pid, .due_usec = due_usec, .open = true};
+	wanted.open = true;
+	q->items[q->n++] = wanted;
 	return 0;
 }
 
-int retry_object(struct retries *q, uint64_t inode, int pid, uint64_t now_usec)
+static struct retry object(const char *name, enum fipc_type type, int pid, uint64_t due_usec)
 {
-	return note(q, NULL, inode, pid, now_usec + RETRY_FIRST_USEC);
+	return (struct retry){RETRY_OBJECT, .name = (char *)name, .type = type, .pid = pid, .due_usec = due_usec};
+}
+
+int retry_object(struct retries *q, const char *name, enum fipc_type type, int pid, uint64_t now_usec)
+{
+	return note(q, object(name, type, pid, now_usec + RETRY_FIRST_USEC));
 }
 
 int retry_tracker(struct retries *q, const char *tracker, uint64_t now_usec)
 {
-	return note(q, tracker, 0, 0, now_usec + RETRY_FIRST_USEC);
+	return note(q, (struct retry){RETRY_TRACKER, .name = (char *)tracker, .due_usec = now_usec + RETRY_FIRST_USEC});
 }
 
-int retry_object_now(struct retries *q, uint64_t inode, int pid, uint64_t now_usec)
+int retry_object_now(struct retries *q, const char *name, enum fipc_type type, int pid, uint64_t now_usec)
 {
-	struct retry *item = find(q, NULL, inode);
+	const struct retry wanted = object(name, type, pid, now_usec);
+	struct retry *item = find(q, &wanted);
 	if (!item)
-		return note(q, NULL, inode, pid, now_usec);
+		return note(q, wanted);
+	item->open = true;
 	item->tries = 0;
 	item->due_usec = now_usec;
 	return 0;
 }
 
-int retry_all(struct retries *q, uint64_t now_usec)
+int retry_dead(struct retries *q, uint64_t now_usec)
 {
-	return note(q, NULL, 0, 0, now_usec + RETRY_ALL_USEC);
+	return note(q, (struct retry){RETRY_DEAD, .due_usec = now_usec + RETRY_DEAD_USEC});
 }
 
-int retry_pid(const struct retries *q, uint64_t inode)
+int retry_pid(const struct retries *q, const char *name, enum fipc_type type)
 {
-	const struct retry *item = inode ? find(q, NULL, inode) : NULL;
+	const struct retry wanted = object(name, type, 0, 0), *item = find(q, &wanted);
 	return item ? item->pid : 0;
 }
 
@@ -116,40 +123,15 @@ void retry_end(struct retries *q, uint64_t now_usec, void (*given_up)(const stru
 		if (item->open && item->tries <= RETRY_TRIES)
 			q->items[kept++] = *item;
 		else
-			free(item->tracker);
+			free(item->name);
 	}
 	q->n = kept;
-}
-
-static int compare(const void *a, const void *b)
-{
-	uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-	return (x > y) - (x < y);
-}
-
-uint64_t *retry_due_inodes(const struct retries *q, uint64_t now_usec, size_t *ret_n, bool *ret_all)
-{
-	uint64_t *inodes = malloc((q->n + 1) * sizeof(*inodes));
-	*ret_n = 0;
-	*ret_all = !inodes;
-	for (size_t i = 0; i < q->n; i++) {
-		const struct retry *item = &q->items[i];
-		if (item->tracker || item->due_usec > now_usec)
-			continue;
-		if (item->inode == 0)
-			*ret_all = true;
-		else if (inodes)
-			inodes[(*ret_n)++] = item->inode;
-	}
-	if (inodes)
-		qsort(inodes, *ret_n, sizeof(*inodes), compare);
-	return inodes;
 }
 
 void retries_free(struct retries *q)
 {
 	for (size_t i = 0; i < q->n; i++)
-		free(q->items[i].tracker);
+		free(q->items[i].name);
 	free(q->items);
 	*q = (struct retries){0};
 }

@@ -7,14 +7,16 @@
 #ifndef FIPCD_RETRY_H
 #define FIPCD_RETRY_H
 
+#include <fipc/registry.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct retry {
-	char *tracker;  /* the name of a tracker; NULL: an object */
-	uint64_t inode; /* of the object; 0: look at all of them */
-	int pid;        /* whose death made it worth a look; 0: not known */
+	enum retry_what { RETRY_ALL, RETRY_DEAD, RETRY_TRACKER, RETRY_OBJECT } what;
+	char *name;          /* of the tracker, or the object; NULL: look at all objects, or all that is dead */
+	enum fipc_type type; /* of the object; 0: an unfinished one */
+	int pid;             /* whose death made it worth a look; 0: not known */
 	unsigned tries;
 	uint64_t due_usec;
 	bool open; /* was due, and is still not settled */
@@ -28,17 +30,17 @@ struct retries {
 #define RETRY_NEVER UINT64_MAX
 
 /* Note an object, or a tracker, to be looked at again. One that is noted already keeps its turn. -ENOMEM or 0. */
-int retry_object(struct retries *q, uint64_t inode, int pid, uint64_t now_usec);
+int retry_object(struct retries *q, const char *name, enum fipc_type type, int pid, uint64_t now_usec);
 int retry_tracker(struct retries *q, const char *tracker, uint64_t now_usec);
 
 /* There is news of an object: look at it at once, and begin anew with the intervals. */
-int retry_object_now(struct retries *q, uint64_t inode, int pid, uint64_t now_usec);
+int retry_object_now(struct retries *q, const char *name, enum fipc_type type, int pid, uint64_t now_usec);
 
-/* Note that all objects are to be looked at once more, a little later. */
-int retry_all(struct retries *q, uint64_t now_usec);
+/* Note that it is to be asked a little later who has died. */
+int retry_dead(struct retries *q, uint64_t now_usec);
 
 /* Whose death an object was noted for; 0: not known. */
-int retry_pid(const struct retries *q, uint64_t inode);
+int retry_pid(const struct retries *q, const char *name, enum fipc_type type);
 
 /* When the next one is due, or RETRY_NEVER. */
 uint64_t retry_next(const struct retries *q);
@@ -49,9 +51,6 @@ uint64_t retry_next(const struct retries *q);
  */
 void retry_begin(struct retries *q, uint64_t now_usec);
 void retry_end(struct retries *q, uint64_t now_usec, void (*given_up)(const struct retry *, void *), void *context);
-
-/* The inodes of the objects that are due, ascending; *ret_all: look at all of them. Free the result. */
-uint64_t *retry_due_inodes(const struct retries *q, uint64_t now_usec, size_t *ret_n, bool *ret_all);
 
 void retries_free(struct retries *q);
 

@@ -12,16 +12,14 @@
 #define USEC_PER_SEC UINT64_C(1000000)
 
 struct client {
+	struct connection connection; /* its turn: enabled while there may be one more call in the buffer, too */
 	struct client *next, *previous;
 	struct server *server;
-	struct account *account;
-	struct caller caller;
 	int fd;
 	sd_event_source *io;
-	sd_event_source *turn; /* enabled while there may be one more call in the buffer */
-	sd_event_source *idle;
-	struct wire_buffer in, out;
-	size_t accounted; /* bytes of both that its user's account knows of */
+	sd_event_source *idle; /* enabled while the client has something to do: call, or read */
+	struct wire_buffer in;
+	size_t accounted; /* bytes of all its buffers that its user's account knows of */
 	bool ended;       /* it will send no more */
 };
 
@@ -29,8 +27,7 @@ struct server {
 	sd_event *event;
 	sd_event_source *listening;
 	sd_event_source *pause; /* enabled while no connection can be accepted */
-	const struct service *service;
-	struct accounts accounts;
+	struct service *service;
 	struct client *clients;
 	int fd;
 };
@@ -43,7 +40,7 @@ static uint64_t now_usec(const struct server *server)
 
 unsigned server_clients(const struct server *server)
 {
-	return server->accounts.clients;
+	return server->service->accounts.clients;
 }
 
 /* ---- one client ---- */
@@ -58,17 +55,27 @@ static void unlink_client(struct client *client)
 		client->next->previous = client->previous;
 }
 
+static void end_answer(struct connection *connection)
+{
+	if (connection->answer)
+		connection->answer->free(connection->answer);
+	connection->answer = NULL;
+}
+
 static void client_free(struct client *client)
 {
+	struct connection *connection = &client->connection;
+	struct accounts *accounts = &client->server->service->accounts;
 	unlink_client(client);
-	client->account->pending -= client->accounted;
-	account_leave(&client->server->accounts, client->account);
+	end_answer(connection);
+	account_hold(accounts, connection->account, client->accounted, 0);
+	account_leave(accounts, connection->account);
 	sd_event_source_disable_unref(client->io);
-	sd_event_source_disable_unref(client->turn);
+	sd_event_source_disable_unref(connection->turn);
 	sd_event_source_disable_unref(client->idle);
 	wire_buffer_free(&client->in);
-	wire_buffer_free(&client->out);
-	caller_done(&client->caller);
+	wire_buffer_free(&connection->out);
+	caller_done(&connection->caller);
 	close(client->fd);
 	free(client);
 }
@@ -79,73 +86,103 @@ static int put_off_idle(struct client *client)
 	return sd_event_source_set_time(client->idle, until);
 }
 
+static size_t unread(const struct client *client)
+{
+	return wire_buffer_pending(&client->connection.out);
+}
+
 static int account_for(struct client *client)
 {
-	size_t pending = wire_buffer_pending(&client->in) + wire_buffer_pending(&client->out);
-	client->account->pending += pending - client->accounted;
-	client->accounted = pending;
-	return client->account->pending > LIMIT_PENDING_PER_USER ? -EDQUOT : 0;
+	const struct answer *answer = client->connection.answer;
+	size_t before = client->accounted;
+	client->accounted = wire_buffer_pending(&client->in) + unread(client) + (answer ? answer->held : 0);
+	return account_hold(&client->server->service->accounts, client->connection.account, before, client->accounted);
 }
 
 static bool is_blocked(const struct client *client)
 {
-	return wire_buffer_pending(&client->out) > LIMIT_PENDING_PER_CLIENT;
+	return unread(client) > LIMIT_PENDING_PER_CLIENT;
 }
 
-/* Serve at most one call. Returns 1 if one was, 0 if there is none, or a negative errno. */
+/* Returns 1 if the answer goes on, or is over and the next call may be served; 0 if it waits; or a negative errno. */
+static int go_on(struct connection *connection)
+{
+	int r = connection->answer->go_on(connection->answer, connection);
+	if (r == ANSWER_IS_OVER)
+		end_answer(connection);
+	return r < 0 ? r : r != ANSWER_WAITS;
+}
+
+/*
+ * Serve at most one call, or go on with the last one. Returns 1 if that may be done again, 0 if not, or a negative
+ * errno.
+ */
 static int serve_one(struct client *client)
 {
 	const char *text;
 	size_t size;
 	if (is_blocked(client))
 		return 0;
+	if (client->connection.answer)
+		return go_on(&client->connection);
 	int r = wire_buffer_next(&client->in, &text, &size);
 	if (r <= 0)
 		return r;
-	r = service_handle(client->server->service, &client->caller, client->account, now_usec(client->server), text,
-			   size, &client->out);
+	r = service_handle(client->server->service, &client->connection, now_usec(client->server), text, size);
 	if (r < 0)
 		return r;
 	r = put_off_idle(client);
 	return r < 0 ? r : 1;
 }
 
+/* Returns 1 if all has been sent that was not before, 0 if not, or a negative errno. */
 static int send_pending(struct client *client)
 {
-	size_t before = wire_buffer_pending(&client->out);
-	int r = wire_buffer_send(&client->out, client->fd);
-	if (wire_buffer_pending(&client->out) < before)
+	size_t before = unread(client);
+	int r = wire_buffer_send(&client->connection.out, client->fd);
+	if (unread(client) < before)
 		put_off_idle(client);
-	return r == -EAGAIN ? 0 : r;
+	return r == -EAGAIN ? 0 : r < 0 ? r : before > 0;
+}
+
+/* One that listens, and has read all, is not idle, and nothing wakes the daemon for its sake. */
+static int watch_idle(struct client *client, bool listens)
+{
+	int enabled;
+	int r = sd_event_source_get_enabled(client->idle, &enabled);
+	if (r >= 0 && !listens && enabled == SD_EVENT_OFF)
+		r = put_off_idle(client);
+	return r < 0 ? r : sd_event_source_set_enabled(client->idle, listens ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
 }
 
 /* What to wait for now. Returns -ECONNRESET if nothing: the client has been served. */
 static int wait_for_more(struct client *client, bool served)
 {
+	bool answering = client->connection.answer;
 	uint32_t events = 0;
-	if (wire_buffer_pending(&client->out) > 0)
+	if (unread(client) > 0)
 		events |= EPOLLOUT;
-	if (!client->ended && !is_blocked(client))
+	if (!client->ended && !is_blocked(client) && !answering)
 		events |= EPOLLIN;
-	if (events == 0 && !served)
+	if (events == 0 && !served && !answering)
 		return -ECONNRESET;
 	int r = sd_event_source_set_io_events(client->io, events);
 	if (r >= 0)
-		r = sd_event_source_set_enabled(client->turn, served ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
-	return r;
+		r = sd_event_source_set_enabled(client->connection.turn, served ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+	return r < 0 ? r : watch_idle(client, answering && events == 0 && !served);
 }
 
 /* Any error ends the connection and nothing else: it is the client's affair. */
 static void take_turn(struct client *client)
 {
-	int served = serve_one(client);
+	int served = serve_one(client), sent = 0;
 	int r = served;
 	if (r >= 0)
-		r = send_pending(client);
+		r = sent = send_pending(client);
 	if (r >= 0)
 		r = account_for(client);
-	if (r >= 0)
-		r = wait_for_more(client, served > 0);
+	if (r >= 0) /* an answer may have waited for what was sent */
+		r = wait_for_more(client, served > 0 || (sent > 0 && client->connection.answer));
 	if (r < 0)
 		client_free(client);
 }
@@ -161,6 +198,10 @@ static int on_io(sd_event_source *source, int fd, uint32_t revents, void *contex
 {
 	(void)source;
 	struct client *client = context;
+	if (client->connection.answer && (revents & (EPOLLHUP | EPOLLERR))) {
+		client_free(client);
+		return 0;
+	}
 	if (!client->ended && !is_blocked(client) && (revents & (EPOLLIN | EPOLLHUP | EPOLLERR))) {
 		ssize_t n = wire_buffer_receive(&client->in, fd);
 		if (n < 0 && n != -EAGAIN) {
@@ -186,9 +227,9 @@ static int add_sources(struct client *client)
 	sd_event *event = client->server->event;
 	int r = sd_event_add_io(event, &client->io, client->fd, EPOLLIN, on_io, client);
 	if (r >= 0)
-		r = sd_event_add_defer(event, &client->turn, on_turn, client);
+		r = sd_event_add_defer(event, &client->connection.turn, on_turn, client);
 	if (r >= 0)
-		r = sd_event_source_set_enabled(client->turn, SD_EVENT_OFF);
+		r = sd_event_source_set_enabled(client->connection.turn, SD_EVENT_OFF);
 	if (r >= 0)
 		r = sd_event_add_time(event, &client->idle, CLOCK_MONOTONIC, UINT64_MAX, USEC_PER_SEC, on_idle, client);
 	return r < 0 ? r : put_off_idle(client);
@@ -206,17 +247,18 @@ static void link_client(struct server *server, struct client *client)
 /* Takes the caller over on success. */
 static int client_new(struct server *server, int fd, const struct caller *caller)
 {
-	struct account *account = account_enter(&server->accounts, caller->uid, now_usec(server));
+	struct accounts *accounts = &server->service->accounts;
+	struct account *account = account_enter(accounts, caller->uid, now_usec(server));
 	if (!account)
 		return -EBUSY;
 	struct client *client = calloc(1, sizeof(*client));
 	if (!client) {
-		account_leave(&server->accounts, account);
+		account_leave(accounts, account);
 		return -ENOMEM;
 	}
 	client->fd = fd;
-	client->account = account;
-	client->caller = *caller;
+	client->connection.account = account;
+	client->connection.caller = *caller;
 	link_client(server, client);
 	if (add_sources(client) < 0)
 		client_free(client);
@@ -226,10 +268,10 @@ static int client_new(struct server *server, int fd, const struct caller *caller
 /* ---- the socket ---- */
 
 /* As much of a word as the socket takes: the connection is closed in any case. */
-static void refuse(int fd)
+static void refuse(struct server *server, int fd)
 {
 	struct wire_buffer out = {0};
-	if (service_refuse(&out) == 0 && wire_buffer_send(&out, fd) < 0)
+	if (service_refuse(server->service, &out) == 0 && wire_buffer_send(&out, fd) < 0)
 		log_event(LOG_DEBUG, NULL, "a connection was refused without a word");
 	wire_buffer_free(&out);
 	close(fd);
@@ -244,7 +286,7 @@ static void welcome(struct server *server, int fd)
 	}
 	if (client_new(server, fd, &caller) < 0) {
 		caller_done(&caller);
-		refuse(fd);
+		refuse(server, fd);
 	}
 }
 
@@ -282,7 +324,7 @@ static int on_connection(sd_event_source *source, int fd, uint32_t revents, void
 	return 0;
 }
 
-int server_new(struct server **ret, sd_event *event, int fd, const struct service *service)
+int server_new(struct server **ret, sd_event *event, int fd, struct service *service)
 {
 	struct server *server = calloc(1, sizeof(*server));
 	if (!server) {
@@ -311,7 +353,7 @@ void server_free(struct server *server)
 		return;
 	while (server->clients)
 		client_free(server->clients);
-	accounts_free(&server->accounts);
+	accounts_free(&server->service->accounts);
 	sd_event_source_disable_unref(server->listening);
 	sd_event_source_disable_unref(server->pause);
 	sd_event_unref(server->event);

@@ -13,7 +13,7 @@
 struct server;
 
 /* Serve on a listening Unix socket, which is taken over. Returns 0 or a negative errno. service stays the caller's. */
-int server_new(struct server **ret, sd_event *event, int fd, const struct service *service);
+int server_new(struct server **ret, sd_event *event, int fd, struct service *service);
 void server_free(struct server *server);
 
 unsigned server_clients(const struct server *server);

@@ -98,21 +98,63 @@ static int take_reply(const struct wire_reply *reply, json_t **ret, char **ret_e
 	return 0;
 }
 
+/* Send what is in the buffer, and wait for the first reply. */
+static int exchange(struct wire_client *client, struct wire_reply *ret)
+{
+	int r = wire_buffer_send(&client->out, client->fd);
+	/* A service that refuses a connection says why before it hangs up: read that, though it took no call. */
+	if (r < 0 && r != -EPIPE && r != -ECONNRESET)
+		return r;
+	int received = receive_reply(client, ret);
+	return received < 0 && r < 0 ? r : received;
+}
+
 int wire_client_call(struct wire_client *client, const char *method, json_t *parameters, json_t **ret,
 		     char **ret_error)
 {
 	struct wire_reply reply;
 	int r = wire_call_add(&client->out, method, parameters);
 	if (r == 0)
-		r = wire_buffer_send(&client->out, client->fd);
-	/* A service that refuses a connection says why before it hangs up: read that, though it took no call. */
-	if (r == 0 || r == -EPIPE || r == -ECONNRESET) {
-		int received = receive_reply(client, &reply);
-		r = received < 0 && r < 0 ? r : received;
-	}
+		r = exchange(client, &reply);
 	if (r < 0)
 		return r;
 	r = take_reply(&reply, ret, ret_error);
 	wire_reply_done(&reply);
+	return r;
+}
+
+int wire_client_set_timeout(struct wire_client *client, unsigned timeout_ms)
+{
+	return set_timeout(client->fd, timeout_ms);
+}
+
+static int tell_reply(const struct wire_reply *reply, wire_reply_fn callback, void *context)
+{
+	json_t *parameters;
+	char *error;
+	int r = take_reply(reply, &parameters, &error);
+	if (r == 0) {
+		r = callback(parameters, context);
+		json_decref(parameters);
+	}
+	return r;
+}
+
+int wire_client_call_more(struct wire_client *client, const char *method, json_t *parameters, wire_reply_fn callback,
+			  void *context, json_t **ret, char **ret_error)
+{
+	struct wire_reply reply;
+	int r = wire_call_more_add(&client->out, method, parameters);
+	*ret = NULL;
+	*ret_error = NULL;
+	if (r == 0)
+		r = exchange(client, &reply);
+	for (bool last = false; r == 0 && !last;) {
+		last = !reply.continues || reply.error;
+		r = reply.error ? take_reply(&reply, ret, ret_error) : tell_reply(&reply, callback, context);
+		wire_reply_done(&reply);
+		if (r == 0 && !last)
+			r = receive_reply(client, &reply);
+	}
 	return r;
 }

@@ -16,6 +16,9 @@ struct wire_client;
 int wire_client_connect(struct wire_client **ret, const char *path, unsigned timeout_ms);
 void wire_client_free(struct wire_client *client);
 
+/* From now on no step waits longer than this (0: no limit). Returns 0 or a negative errno. */
+int wire_client_set_timeout(struct wire_client *client, unsigned timeout_ms);
+
 /*
  * Call a method and wait for its reply. parameters (NULL: none) are taken over and released.
  * Returns 0 if it was answered: *ret_error is NULL and *ret the reply's parameters (an object, possibly empty), or
@@ -25,5 +28,15 @@ void wire_client_free(struct wire_client *client);
  */
 int wire_client_call(struct wire_client *client, const char *method, json_t *parameters, json_t **ret,
 		     char **ret_error);
+
+/*
+ * Call a method that replies many times, and tell the callback the parameters of each reply as it comes (borrowed). It
+ * returns 0 to hear the next one; anything else ends the call, and is returned: the client is then good for
+ * wire_client_free() only. Returns 0 when the service has sent its last reply (*ret_error NULL, *ret NULL), or an error
+ * as above; or a negative errno as above. A service that is silent for longer than the timeout: -EAGAIN.
+ */
+typedef int (*wire_reply_fn)(json_t *parameters, void *context);
+int wire_client_call_more(struct wire_client *client, const char *method, json_t *parameters, wire_reply_fn callback,
+			  void *context, json_t **ret, char **ret_error);
 
 #endif

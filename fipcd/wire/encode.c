@@ -145,11 +145,39 @@ static json_t *mq(const struct fipc_object *o)
 			 unless_zero(q->notify_pid), "sent", integer(q->sent), "received", integer(q->received));
 }
 
+/* Python's fastipc keeps time by CLOCK_REALTIME. */
+static json_t *microseconds(uint64_t ns)
+{
+	return unless_zero(ns / 1000);
+}
+
+static json_t *py_mutex(const struct fipc_object *o)
+{
+	const struct fipc_mutex_info *m = &o->mutex;
+	return json_pack("{s:s, s:o*, s:I, s:o*}", "state", mutex_state_name(m->state), "owner_pid",
+			 unless_zero(m->owner_pid), "waiters", (json_int_t)m->waiters, "acquired_usec",
+			 microseconds(m->acquired_ns));
+}
+
+static json_t *py_sema(const struct fipc_object *o)
+{
+	const struct fipc_sem_info *s = &o->sem;
+	return json_pack("{s:s, s:I, s:I, s:o*, s:o*}", "state", s->value ? "available" : "exhausted", "tokens",
+			 (json_int_t)s->value, "waiters", (json_int_t)s->waiters, "last_pid", unless_zero(s->last_pid),
+			 "acquired_usec", microseconds(s->acquired_ns));
+}
+
+static json_t *py_event(const struct fipc_object *o)
+{
+	return json_pack("{s:s, s:I}", "state", o->event.set ? "set" : "clear", "waiters", (json_int_t)o->event.waiters);
+}
+
 static json_t *state(const struct fipc_object *o)
 {
 	static json_t *(*const encoders[])(const struct fipc_object *) = {
 		[FIPC_TYPE_MUTEX] = mutex,   [FIPC_TYPE_SEM] = sem, [FIPC_TYPE_EVENT] = event, [FIPC_TYPE_COND] = cond,
 		[FIPC_TYPE_RWLOCK] = rwlock, [FIPC_TYPE_SHM] = shm, [FIPC_TYPE_MQ] = mq,
+		[FIPC_TYPE_PY_MUTEX] = py_mutex, [FIPC_TYPE_PY_SEMA] = py_sema, [FIPC_TYPE_PY_EVENT] = py_event,
 	};
 	return (size_t)o->type < sizeof(encoders) / sizeof(*encoders) && encoders[o->type] ? encoders[o->type](o) : NULL;
 }
@@ -190,6 +218,12 @@ static json_t *outside(const struct fipc_object *object, const char *dir)
 			 object->error ? strerrorname_np(-object->error) : NULL);
 }
 
+/* Nothing but its state is known of what has no header. */
+static json_t *inside_python(const struct fipc_object *object)
+{
+	return json_pack("{s:I, s:o*}", "size", integer(object->size), "state", state(object));
+}
+
 static json_t *inside(const struct fipc_object *object)
 {
 	return json_pack("{s:{s:b, s:b, s:b, s:b}, s:i, s:I, s:I, s:I, s:o*}", "flags", "persistent",
@@ -223,7 +257,7 @@ json_t *fipc_object_to_json(const struct fipc_object *object, const char *dir)
 	if (object->error != -EACCES)
 		json = merge(json, users(object));
 	if (object->error == 0 && object->inode != 0 && object->type != 0)
-		json = merge(json, inside(object));
+		json = merge(json, fipc_type_is_python(object->type) ? inside_python(object) : inside(object));
 	return json;
 }
 

@@ -8,7 +8,7 @@
 
 enum {
 	READ_SIZE = 64 << 10, /* asked of a socket at once */
-	KEEP_SIZE = 64 << 10, /* an empty buffer larger than this is given back */
+	KEEP_SIZE = 4 << 10,  /* an empty buffer larger than this is given back */
 };
 
 void wire_buffer_free(struct wire_buffer *b)
@@ -72,17 +72,15 @@ int wire_buffer_add(struct wire_buffer *b, const void *bytes, size_t size)
 
 ssize_t wire_buffer_receive(struct wire_buffer *b, int fd)
 {
-	int r = make_room(b, READ_SIZE);
-	if (r < 0)
-		return r;
+	char bytes[READ_SIZE]; /* on the way: else each of thousands of connections would keep room for so many */
 	ssize_t n;
 	do
-		n = recv(fd, b->data + b->end, READ_SIZE, 0);
+		n = recv(fd, bytes, sizeof(bytes), 0);
 	while (n < 0 && errno == EINTR);
 	if (n < 0)
 		return -errno;
-	b->end += (size_t)n;
-	return n;
+	int r = wire_buffer_add(b, bytes, (size_t)n);
+	return r < 0 ? r : n;
 }
 
 int wire_buffer_send(struct wire_buffer *b, int fd)

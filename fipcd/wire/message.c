@@ -114,9 +114,19 @@ int wire_call_add(struct wire_buffer *b, const char *method, json_t *parameters)
 	return add_message(b, json_pack("{s:s, s:o*}", "method", method, "parameters", parameters));
 }
 
+int wire_call_more_add(struct wire_buffer *b, const char *method, json_t *parameters)
+{
+	return add_message(b, json_pack("{s:s, s:o*, s:b}", "method", method, "parameters", parameters, "more", 1));
+}
+
 int wire_reply_add(struct wire_buffer *b, json_t *parameters)
 {
 	return parameters ? add_message(b, json_pack("{s:o}", "parameters", parameters)) : -ENOMEM;
+}
+
+int wire_continue_add(struct wire_buffer *b, json_t *parameters)
+{
+	return parameters ? add_message(b, json_pack("{s:o, s:b}", "parameters", parameters, "continues", 1)) : -ENOMEM;
 }
 
 int wire_error_add(struct wire_buffer *b, const char *error, json_t *parameters)

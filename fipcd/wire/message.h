@@ -40,7 +40,9 @@ void wire_reply_done(struct wire_reply *reply);
  * those of a failed json_pack() are).
  */
 int wire_call_add(struct wire_buffer *b, const char *method, json_t *parameters);
+int wire_call_more_add(struct wire_buffer *b, const char *method, json_t *parameters); /* asks for many replies */
 int wire_reply_add(struct wire_buffer *b, json_t *parameters);
+int wire_continue_add(struct wire_buffer *b, json_t *parameters); /* a reply after which more come */
 int wire_error_add(struct wire_buffer *b, const char *error, json_t *parameters);
 
 #endif
