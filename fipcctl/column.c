@@ -8,6 +8,7 @@
 #include <strings.h>
 #include <time.h>
 
+#include "color.h"
 #include "column.h"
 #include "say.h"
 
@@ -80,7 +81,22 @@ static int add_column(struct libscols_table *table, const struct column *c)
 	static const int flags[] = {
 		[ALIGN_LEFT] = 0, [ALIGN_RIGHT] = SCOLS_FL_RIGHT, [ALIGN_LEFT_CUT] = SCOLS_FL_TRUNC};
 
-	return scols_table_new_column(table, c->name, 0, flags[c->align]) ? 0 : -ENOMEM;
+	struct libscols_column *column = scols_table_new_column(table, c->name, 0, flags[c->align]);
+
+	if (!column)
+		return -ENOMEM;
+	return scols_cell_set_color(scols_column_get_header(column), shade_begin(SHADE_HEADING));
+}
+
+/* The cell is taken over, also on failure. NULL: no memory. */
+static int add_cell(struct libscols_line *line, unsigned i, const char *column, char *cell)
+{
+	const char *color = cell ? shade_begin(shade_of(column, cell)) : "";
+	int r = cell ? scols_line_refer_data(line, i, cell) : -ENOMEM;
+
+	if (r)
+		free(cell);
+	return r == 0 && *color ? scols_cell_set_color(scols_line_get_cell(line, i), color) : r;
 }
 
 static int add_row(struct libscols_table *table, const struct selection *s, const json_t *row)
@@ -88,13 +104,8 @@ static int add_row(struct libscols_table *table, const struct selection *s, cons
 	struct libscols_line *line = scols_table_new_line(table, NULL);
 	int r = line ? 0 : -ENOMEM;
 
-	for (unsigned i = 0; r == 0 && i < s->n; i++) {
-		char *cell = s->columns[i]->format(json_at(row, s->columns[i]->path));
-
-		r = cell ? scols_line_refer_data(line, i, cell) : -ENOMEM; /* the line frees it */
-		if (cell && r)
-			free(cell);
-	}
+	for (unsigned i = 0; r == 0 && i < s->n; i++)
+		r = add_cell(line, i, s->columns[i]->name, s->columns[i]->format(json_at(row, s->columns[i]->path)));
 	return r;
 }
 
@@ -121,6 +132,7 @@ int columns_table(const struct selection *selection, const json_t *rows, const s
 	if (!table)
 		return fail("out of memory");
 	scols_table_enable_noheadings(table, settings->no_headings);
+	scols_table_enable_colors(table, color_wanted(settings));
 	scols_table_enable_noencoding(table, 1); /* cells are printable ASCII already */
 	r = fill_table(table, selection, rows);
 	if (r == 0 && json_array_size(rows) > 0)
@@ -140,10 +152,8 @@ const json_t *json_at(const json_t *value, const char *path)
 {
 	while (value && *path) {
 		size_t length = strcspn(path, ".");
-		char key[40];
 
-		snprintf(key, sizeof(key), "%.*s", (int)length, path);
-		value = json_object_get(value, key);
+		value = json_object_getn(value, path, length);
 		path += length + (path[length] == '.');
 	}
 	return value;

@@ -132,13 +132,26 @@ static int run(const struct command *self, const struct settings *settings, char
 	return r == STATUS_DONE ? collect(&selection, settings, arguments[0]) : r;
 }
 
+static const struct command_option options[] = {
+	TAKES_COLUMNS,
+	TAKES_TYPE,
+	TAKES_JSON,
+	TAKES_COLOR,
+	{'n', "dry-run", OPTION_FLAG, NULL, "change nothing, say what would be done",
+	 offsetof(struct settings, dry_run), NULL},
+	{'v', "verbose", OPTION_FLAG, NULL, "also what stays because it is in use",
+	 offsetof(struct settings, verbose), NULL},
+	{0},
+};
+
 const struct command command_gc = {
 	.name = "gc",
 	.arguments = "[PATTERN]",
 	.summary = "take away what dead processes left",
 	.text = "Objects that a live process has stay, and those made to persist, and all about which there is doubt.\n"
 		"Other users' objects stay, too, unless you are root.",
-	.takes = TAKES_COLUMNS | TAKES_TYPE | TAKES_DRY_RUN | TAKES_VERBOSE,
+	.options = options,
+	.kind = ARGUMENT_OBJECT,
 	.max_arguments = 1,
 	.columns = columns,
 	.default_columns = "NAME,TYPE,VERDICT,ENTRIES,REASON",

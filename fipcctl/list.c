@@ -1,4 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <ctype.h>
+#include <pwd.h>
+#include <stdint.h>
+#include <stdlib.h>
+
 #include "column.h"
 #include "command.h"
 #include "object.h"
@@ -25,6 +30,7 @@ static const struct column columns[] = {
 	{"ACQUISITIONS", "times that it was had", "state.acquisitions", format_integer, ALIGN_RIGHT},
 	{"FLAGS", "persistent, timestamps, autoreset, owned", "", format_flags, ALIGN_LEFT},
 	{"RECLAIM", "why gc takes it or leaves it", "reclaim.reason", format_text, ALIGN_LEFT},
+	{"ACQUIRED", "when a py-mutex or py-sema was had last", "state.acquired_usec", format_microseconds, ALIGN_LEFT},
 	{"CREATED", "when it was made", "created_usec", format_microseconds, ALIGN_LEFT},
 	{"CREATOR", "process that made it", "creator_pid", format_nonzero, ALIGN_RIGHT},
 	{"PIDNS", "PID namespace of that process", "pidns", format_nonzero, ALIGN_RIGHT},
@@ -35,14 +41,27 @@ static const struct column columns[] = {
 	{0},
 };
 
-static int print(const struct selection *selection, const struct settings *settings, const char *pattern)
+/* A user's name, or number. */
+static int select_user(struct source_filter *filter, const char *name)
+{
+	const struct passwd *user = getpwnam(name);
+	char *end;
+
+	filter->has_uid = true;
+	filter->uid = user ? (json_int_t)user->pw_uid : (json_int_t)strtoul(name, &end, 10);
+	if (!user && (!isdigit((unsigned char)*name) || *end || filter->uid > UINT32_MAX))
+		return misuse("--user: there is no user '%s'", name);
+	return STATUS_DONE;
+}
+
+static int print(const struct selection *selection, const struct settings *settings, const struct source_filter *filter)
 {
 	struct source *source = NULL;
 	json_t *objects = NULL;
 	int r = source_open(&source, settings);
 
 	if (r == STATUS_DONE)
-		r = source_list(source, pattern, settings->type, &objects);
+		r = source_select(source, filter, &objects);
 	if (r == STATUS_DONE)
 		r = settings->json ? print_json("objects", objects) : columns_table(selection, objects, settings);
 	json_decref(objects);
@@ -52,17 +71,36 @@ static int print(const struct selection *selection, const struct settings *setti
 
 static int run(const struct command *self, const struct settings *settings, char **arguments)
 {
+	struct source_filter filter = {
+		.pattern = arguments[0], .type = settings->type, .state = settings->state, .pid = settings->pid};
 	struct selection selection;
 	int r = columns_select(&selection, self, settings);
 
-	return r == STATUS_DONE ? print(&selection, settings, arguments[0]) : r;
+	if (r == STATUS_DONE && settings->user)
+		r = select_user(&filter, settings->user);
+	return r == STATUS_DONE ? print(&selection, settings, &filter) : r;
 }
+
+static const struct command_option options[] = {
+	TAKES_COLUMNS,
+	TAKES_TYPE,
+	{0, "state", OPTION_TEXT, "STATE", "only objects in this state: held, owner-died, full, ...",
+	 offsetof(struct settings, state), NULL},
+	{'u', "user", OPTION_TEXT, "USER", "only objects of this user, a name or a number",
+	 offsetof(struct settings, user), NULL},
+	{'p', "pid", OPTION_NUMBER, "PID", "only objects that this process has, or left",
+	 offsetof(struct settings, pid), NULL},
+	TAKES_JSON,
+	TAKES_COLOR,
+	{0},
+};
 
 const struct command command_list = {
 	.name = "list",
 	.arguments = "[PATTERN]",
 	.summary = "the objects, or those whose name matches a glob pattern",
-	.takes = TAKES_COLUMNS | TAKES_TYPE,
+	.options = options,
+	.kind = ARGUMENT_OBJECT,
 	.max_arguments = 1,
 	.columns = columns,
 	.default_columns = "NAME,TYPE,STATE,DETAIL,OWNER,WAITERS,ATTACHED,DEAD,UID",

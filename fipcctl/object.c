@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <stdarg.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "column.h"
 #include "object.h"
@@ -55,7 +57,7 @@ char *format_owner(const json_t *object)
 	char text[60];
 
 	if (!tid)
-		return strdup("-");
+		return format_nonzero(json_at(object, "state.owner_pid")); /* Python's fastipc tells no thread */
 	/* The thread is in the lock word; the pid is written just after it, and so may be missing. */
 	if (!pid || pid == tid)
 		snprintf(text, sizeof(text), INT, tid);
@@ -80,9 +82,36 @@ char *format_flags(const json_t *object)
 	return *text ? safe_text(text) : strdup("-");
 }
 
+static json_int_t nsec_since(json_int_t since)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64_C(1000000000) + now.tv_nsec - since;
+}
+
+char *format_since(const json_t *nsec)
+{
+	return make_text("%.3f s", (double)nsec_since(json_integer_value(nsec)) / 1e9);
+}
+
+char *format_yes(const json_t *truth)
+{
+	return strdup(json_is_true(truth) ? "yes" : "-");
+}
+
+json_int_t held_nsec(const json_t *object)
+{
+	/* The one is exact, and only there with FIPC_TIMESTAMPS; the other is when a sleeper has seen it held. */
+	json_int_t exact = json_number(object, "state.acquired_nsec");
+	json_int_t since = exact ? exact : json_number(object, "state.held_since_nsec");
+
+	return since && json_number(object, "state.owner_tid") ? nsec_since(since) : -1;
+}
+
 int print_json(const char *key, const json_t *value)
 {
-	json_t *answer = json_pack("{sO}", key, value);
+	json_t *answer = key ? json_pack("{sO}", key, value) : json_incref((json_t *)value);
 	int r = STATUS_DONE;
 
 	/* ASCII: so a foreign name cannot talk to the terminal by control characters of eight bits. */

@@ -1,20 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The command line's options: one table, from which they are parsed and explained. */
+/* The command line: parsed and explained from the options that the commands and all of them together take. */
 #ifndef FIPCCTL_OPTIONS_H
 #define FIPCCTL_OPTIONS_H
 
 #include "command.h"
 
-/*
- * Options may stand anywhere before "--". Returns an exit status; then *settings is filled in, *taken has the TAKES_*
- * bits of the options met, and the other arguments stand from argv[optind] on.
- */
-int options_parse(int argc, char **argv, struct settings *settings, unsigned *taken);
+extern const struct command_option common_options[]; /* of every command; the last has no name */
 
-/* The name of an option among these bits, for an error message. */
-const char *option_of(unsigned takes);
+struct command_line {
+	const struct command *command; /* NULL: none is named */
+	struct settings settings;
+	int n_arguments;
+	char **arguments; /* of the command; NULL is the last */
+};
 
-/* Explain on stdout the options that every command takes, and those in `takes`. */
-void options_print(unsigned takes);
+/* Options may stand anywhere before "--", before the command too. Returns an exit status. */
+int options_parse(struct command_line *ret, int argc, char **argv);
+
+/* Explain on stdout the options of a command (NULL: those of every command). */
+void options_print(const struct command *command);
 
 #endif

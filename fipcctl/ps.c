@@ -73,11 +73,13 @@ static int run(const struct command *self, const struct settings *settings, char
 	return r == STATUS_DONE ? print(&selection, settings) : r;
 }
 
+static const struct command_option options[] = {TAKES_COLUMNS, TAKES_JSON, TAKES_COLOR, {0}};
+
 const struct command command_ps = {
 	.name = "ps",
 	.arguments = "",
 	.summary = "the processes that use fipc, or died and left something",
-	.takes = TAKES_COLUMNS,
+	.options = options,
 	.columns = columns,
 	.default_columns = "PID,LIFE,UID,COMM,START,ATTACHED",
 	.run = run,

@@ -6,6 +6,15 @@
 
 #include "say.h"
 
+static char *cover; /* NULL: standard error can be seen */
+static size_t cover_size;
+
+void say_into(char *line, size_t size)
+{
+	cover = line;
+	cover_size = size;
+}
+
 static void say_line(const char *format, va_list arguments)
 {
 	char *text = NULL, *safe = NULL;
@@ -14,7 +23,10 @@ static void say_line(const char *format, va_list arguments)
 		text = NULL;
 	if (text)
 		safe = safe_text(text);
-	fprintf(stderr, "fipcctl: %s\n", safe ? safe : "out of memory");
+	if (cover)
+		snprintf(cover, cover_size, "%s", safe ? safe : "out of memory");
+	else
+		fprintf(stderr, "fipcctl: %s\n", safe ? safe : "out of memory");
 	free(safe);
 	free(text);
 }

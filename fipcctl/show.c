@@ -1,91 +1,22 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include <errno.h>
 #include <fipc/registry.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 
+#include "color.h"
 #include "column.h"
 #include "command.h"
+#include "find.h"
 #include "object.h"
 #include "say.h"
 #include "source.h"
 
 enum { ERRORS = 200 }; /* errnos of Linux are below */
-
-/* ---- which object is meant ---- */
-
-/* A name as a pattern that matches nothing else. */
-static char *literal_pattern(const char *name)
-{
-	char *pattern = malloc(2 * strlen(name) + 1), *p = pattern;
-
-	if (!pattern)
-		return NULL;
-	for (; *name; name++) {
-		if (strchr("*?[\\", *name))
-			*p++ = '\\';
-		*p++ = *name;
-	}
-	*p = '\0';
-	return pattern;
-}
-
-/* Add to *found the objects of exactly this name, and type if it is not NULL. */
-static int find(struct source *source, const char *name, const char *type, json_t *found)
-{
-	char *pattern = literal_pattern(name);
-	json_t *objects = NULL;
-	int r = pattern ? source_list(source, pattern, type, &objects) : fail("out of memory");
-
-	if (r == STATUS_DONE && json_array_extend(found, objects))
-		r = fail("out of memory");
-	json_decref(objects);
-	free(pattern);
-	return r;
-}
-
-/* NAME.TYPE may also be a name with a dot in it. */
-static int find_typed(struct source *source, const char *argument, json_t *found)
-{
-	const char *dot = strrchr(argument, '.');
-	char *name;
-	int r;
-
-	if (!dot || fipc_type_from_name(dot + 1) < 0)
-		return STATUS_DONE;
-	name = strndup(argument, (size_t)(dot - argument));
-	r = name ? find(source, name, dot + 1, found) : fail("out of memory");
-	free(name);
-	return r;
-}
-
-static int say_ambiguous(const char *argument, const json_t *found)
-{
-	const json_t *object;
-	char names[1000] = "";
-	size_t index, used = 0;
-
-	json_array_foreach((json_t *)found, index, object) {
-		if (used < sizeof(names))
-			used += (size_t)snprintf(names + used, sizeof(names) - used, "%s%s.%s", index ? ", " : "",
-						 json_text(object, "name"), json_text(object, "type"));
-	}
-	return fail("'%s' is more than one: %s; say which", argument, names);
-}
-
-static int find_one(struct source *source, const char *argument, const char *type, json_t *found)
-{
-	int r = find(source, argument, type, found);
-
-	if (r == STATUS_DONE && !type)
-		r = find_typed(source, argument, found);
-	if (r != STATUS_DONE)
-		return r;
-	if (json_array_size(found) == 0)
-		return fail("there is no object '%s'; see fipcctl list", argument);
-	return json_array_size(found) > 1 ? say_ambiguous(argument, found) : STATUS_DONE;
-}
 
 /* ---- the record that people read ---- */
 
@@ -206,12 +137,23 @@ static double seconds_since_acquired(const json_t *object)
 	return (double)now.tv_sec - (double)since / 1e9 + (double)now.tv_nsec / 1e9;
 }
 
-/* Of a lock with timestamps. */
+static char *owner_line(const json_t *object)
+{
+	char *user = format_user(json_at(object, "state.owner_uid"));
+	char *line = user ? make_text("user %s, thread " INT, user, json_number(object, "state.owner_tid")) : NULL;
+
+	free(user);
+	return line;
+}
+
+/* This one acquisition. Exact of a lock with timestamps; else it is known since when somebody waits for its end. */
 static char *held_line(const json_t *object)
 {
-	if (!json_number(object, "state.owner_tid"))
-		return strdup("");
-	return make_text("%.3f s", seconds_since_acquired(object));
+	json_int_t nsec = held_nsec(object);
+
+	return nsec < 0 ? strdup("")
+			: make_text("%s%.3f s", json_at(object, "state.acquired_nsec") ? "" : "at least ",
+				    (double)nsec / 1e9);
 }
 
 static char *waiters_line(const json_t *object)
@@ -247,6 +189,11 @@ static char *taken_line(const json_t *object)
 
 	free(who);
 	return line;
+}
+
+static char *had_line(const json_t *object)
+{
+	return format_microseconds(json_at(object, "state.acquired_usec"));
 }
 
 static char *readers_line(const json_t *object)
@@ -367,10 +314,12 @@ static const struct record_line {
 	const char *needs;                   /* only if there is a value at this path */
 } record[] = {
 	{"State", state_line, "state"},
+	{"Owner", owner_line, "state.owner_uid"},
 	{"Unreadable", error_line, "error"},
-	{"Held for", held_line, "state.acquired_nsec"},
+	{"Held for", held_line, "state.owner_tid"},
 	{"Tokens", tokens_line, "state.tokens"},
 	{"Last taken", taken_line, "state.last_pid"},
+	{"Last had", had_line, "state.acquired_usec"},
 	{"Readers", readers_line, "state.readers"},
 	{"Messages", messages_line, "state.messages"},
 	{"Passed on", passed_line, "state.sent"},
@@ -390,7 +339,14 @@ static const struct record_line {
 	{"Verdict", verdict_line, "reclaim"},
 };
 
-static void print_record(const json_t *object)
+static void print_line(const char *label, const char *line, bool color)
+{
+	const char *begin = color ? shade_begin(shade_of(label, line)) : "";
+
+	printf("  %-12s %s%s%s\n", label, begin, line, *begin ? SHADE_END : "");
+}
+
+static void print_record(const json_t *object, bool color)
 {
 	char *name = safe_text(json_text(object, "name")), *type = safe_text(json_text(object, "type"));
 
@@ -402,7 +358,7 @@ static void print_record(const json_t *object)
 		char *line = json_at(object, record[i].needs) ? record[i].make(object) : NULL;
 
 		if (line && *line)
-			printf("  %-12s %s\n", record[i].label, line);
+			print_line(record[i].label, line, color);
 		free(line);
 	}
 }
@@ -431,7 +387,19 @@ static const struct column holder_columns[] = {
 static const struct column reader_columns[] = {
 	{"READER", "a process with a thread that reads", "pid", format_integer, ALIGN_RIGHT},
 	{"THREAD", "that thread", "tid", format_integer, ALIGN_RIGHT},
+	{"UID", "its user", "uid", format_integer, ALIGN_RIGHT},
 	{"COMM", "what the process called itself", "comm", format_text, ALIGN_LEFT},
+	{0},
+};
+
+static const struct column sleeper_columns[] = {
+	{"SLEEPER", "a process with a thread that sleeps on it", "pid", format_integer, ALIGN_RIGHT},
+	{"THREAD", "that thread", "tid", format_integer, ALIGN_RIGHT},
+	{"UID", "its user", "uid", format_integer, ALIGN_RIGHT},
+	{"COMM", "what the process called itself", "comm", format_text, ALIGN_LEFT},
+	{"WANTS", "what it sleeps for", "kind", format_text, ALIGN_LEFT},
+	{"SLEEPS", "how long, at least", "since_nsec", format_since, ALIGN_RIGHT},
+	{"TIMED", "whether up to a deadline only", "timed", format_yes, ALIGN_LEFT},
 	{0},
 };
 
@@ -460,6 +428,84 @@ static int print_holders(const json_t *object, const struct settings *settings)
 	return r;
 }
 
+static int print_sleepers(const json_t *object, const struct settings *settings)
+{
+	const json_t *sleepers = json_at(object, "state.sleepers");
+	json_int_t more = json_number(object, "state.waiters") - (json_int_t)json_array_size(sleepers);
+	int r = print_rows(sleeper_columns, sleepers, settings);
+
+	if (r == STATUS_DONE && json_array_size(sleepers) > 0 && more > 0)
+		printf("and " INT " more\n", more);
+	return r;
+}
+
+/* ---- the owner's kernel stack ---- */
+
+/* Why there is none, on standard error: that is no failure. */
+static void say_no_stack(const json_t *object, int error)
+{
+	char *owner = format_owner(object);
+
+	if (error == EACCES || error == EPERM)
+		say("cannot read the kernel stack of process %s: the kernel shows it to root alone",
+		    owner ? owner : "?");
+	else
+		say("cannot read the kernel stack of process %s: %s", owner ? owner : "?", strerror(error));
+	free(owner);
+}
+
+/* The lines; an array of none if it cannot be had. */
+static json_t *read_stack(const json_t *object)
+{
+	json_t *lines = json_array();
+	char path[80], line[256];
+	FILE *f;
+
+	if (!json_number(object, "state.owner_tid")) {
+		say("nobody has it: --stack has nothing to show");
+		return lines;
+	}
+	/* Through the thread alone where the object does not say whose it is. */
+	snprintf(path, sizeof(path), "/proc/" INT "/stack", json_number(object, "state.owner_tid"));
+	f = fopen(path, "re");
+	while (f && fgets(line, sizeof(line), f)) {
+		line[strcspn(line, "\n")] = '\0';
+		json_array_append_new(lines, json_string(line));
+	}
+	if (!f || ferror(f))
+		say_no_stack(object, errno);
+	if (f)
+		fclose(f);
+	return lines;
+}
+
+static bool is_of_our_namespace(const json_t *object)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) < 0 || (json_int_t)st.st_ino == json_number(object, "pidns");
+}
+
+static void add_stack(json_t *object)
+{
+	if (is_of_our_namespace(object))
+		json_object_set_new(json_object_get(object, "state"), "owner_stack", read_stack(object));
+	else
+		say("cannot read the kernel stack of its owner: it is in another PID namespace");
+}
+
+static void print_stack(const json_t *object)
+{
+	const json_t *lines = json_at(object, "state.owner_stack"), *line;
+	size_t index;
+
+	if (json_array_size(lines))
+		puts("\nKernel stack of the owner");
+	json_array_foreach((json_t *)lines, index, line) {
+		printf("  %s\n", json_string_value(line));
+	}
+}
+
 static int print_for_people(struct source *source, json_t *object, const struct settings *settings)
 {
 	json_t *processes = NULL;
@@ -470,42 +516,44 @@ static int print_for_people(struct source *source, json_t *object, const struct 
 	add_comms(object, processes);
 	add_holders_comms(object);
 	json_decref(processes);
-	print_record(object);
+	print_record(object, color_wanted(settings));
+	print_stack(object);
 	r = print_holders(object, settings);
+	if (r == STATUS_DONE)
+		r = print_sleepers(object, settings);
 	return r == STATUS_DONE ? print_rows(attachment_columns, json_object_get(object, "attachments"), settings) : r;
 }
 
 /* ---- the command ---- */
 
-static int show(struct source *source, const struct settings *settings, const char *argument, json_t *found)
+static int show(struct source *source, json_t *object, const struct settings *settings)
 {
-	int r = find_one(source, argument, settings->type, found);
-	json_t *object = json_array_get(found, 0);
-
-	if (r != STATUS_DONE)
-		return r;
+	if (settings->stack)
+		add_stack(object);
 	return settings->json ? print_json("object", object) : print_for_people(source, object, settings);
 }
 
 static int run(const struct command *self, const struct settings *settings, char **arguments)
 {
-	struct source *source = NULL;
-	json_t *found = json_array();
-	int r = found ? source_open(&source, settings) : fail("out of memory");
-
 	(void)self;
-	if (r == STATUS_DONE)
-		r = show(source, settings, arguments[0], found);
-	json_decref(found);
-	source_close(source);
-	return r;
+	return find_and(settings, arguments[0], show);
 }
+
+static const struct command_option options[] = {
+	TAKES_TYPE,
+	{0, "stack", OPTION_FLAG, NULL, "with the kernel stack of the thread that holds it; for root",
+	 offsetof(struct settings, stack), NULL},
+	TAKES_JSON,
+	TAKES_COLOR,
+	{0},
+};
 
 const struct command command_show = {
 	.name = "show",
 	.arguments = "NAME[.TYPE]",
 	.summary = "all about one object, and who has it",
-	.takes = TAKES_TYPE,
+	.options = options,
+	.kind = ARGUMENT_OBJECT,
 	.min_arguments = 1,
 	.max_arguments = 1,
 	.run = run,
