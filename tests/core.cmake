@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 # The library: its contract, what becomes of it when processes are killed, and its speed.
 
-foreach(name deadline word cond event wait_any mutex mutex_death mutex_attach revoke named named_hostile named_odd hostile registry sem sem_death shm)
+foreach(name deadline word cond event wait_any mutex mutex_death mutex_attach revoke named named_hostile named_odd registry sem sem_death shm)
 	fipc_test(${name} test_${name}.c support.c)
 endforeach()
+fipc_test(hostile test_hostile.c support.c SERIAL) # it makes a storm
 fipc_test(named_users test_named_users.c support.c ROOT)
 fipc_test(two_users test_two_users.c support.c ROOT)
 fipc_test(namespaces test_namespaces.c support.c)
@@ -13,6 +14,7 @@ fipc_test(rwlock test_rwlock.c support.c LABELS nomemcheck) # the same
 foreach(name mq mq_notify mq_hostile mq_death) # the same
 	fipc_test(${name} test_${name}.c support.c LABELS nomemcheck)
 endforeach()
+fipc_test(waits test_waits.c support.c LABELS nomemcheck) # valgrind knows no futex_waitv
 fipc_test(lookers test_lookers.c support.c LABELS nomemcheck)
 fipc_test(root test_root.c support.c STATIC)
 fipc_test(crowd test_crowd.c support.c LABELS nomemcheck) # valgrind knows no futex_waitv
@@ -22,7 +24,7 @@ target_compile_definitions(test_two_copies PRIVATE FIPC_SHARED_PATH="$<TARGET_FI
 
 # Killed at every instruction or system call. Linked statically and bound at load time: the instructions of the dynamic
 # linker are not the subject.
-foreach(name cond event wait_any mq mutex name sem sem_owned rwlock)
+foreach(name cond event wait_any mq mutex name sem sem_owned rwlock waits)
 	fipc_test(sweep_${name} sweep/${name}.c sweep/step.c support.c STATIC
 		TIMEOUT 600 LABELS sweep nomemcheck nosanitize)
 	target_link_options(test_sweep_${name} PRIVATE -Wl,-z,now)
@@ -46,6 +48,8 @@ if(NOT FIPC_SANITIZE OR CMAKE_C_COMPILER_ID STREQUAL "GNU")
 	target_link_options(test_faults PRIVATE ${wraps})
 endif()
 
+fipc_script_test(probes probes.sh $<TARGET_FILE:fipc> ${PROJECT_SOURCE_DIR}/docs/tracing.md LABELS nomemcheck nosanitize)
+
 # Every point, one sweep after the other.
 add_custom_target(sweep ${sweeps} USES_TERMINAL)
 
@@ -63,5 +67,8 @@ add_custom_target(soak
 
 add_subdirectory(bench)
 if(TARGET fipcd)
-	fipc_test(latency bench/latency.c support.c TIMEOUT 120 LABELS nomemcheck nosanitize)
+	fipc_test(latency bench/latency.c bench/population.c support.c LIBRARIES fipcwire
+		TIMEOUT 120 LABELS nomemcheck nosanitize)
+	fipc_test(scale test_scale.c bench/population.c fipcd_support.c support.c LIBRARIES fipcwire
+		TIMEOUT 120 LABELS nomemcheck nosanitize)
 endif()

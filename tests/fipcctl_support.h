@@ -9,7 +9,7 @@
 
 #include <jansson.h>
 
-enum { DONE = 0, FAILED = 1, USAGE = 2 };
+enum { DONE = 0, FAILED = 1, USAGE = 2, ANY = -1 };
 
 struct told { /* by the last fipcctl() */
 	int status;
@@ -23,6 +23,9 @@ const char *names(void);
 /* Run it with the words of a line; those that begin with % are taken from the arguments. It must end with `status`. */
 void fipcctl(int status, const char *line, ...);
 
+/* For each command that --help lists. Returns how many there are. */
+int each_command(void (*body)(const char *command));
+
 /* Become it. words: NULL at the end; the first is its name. */
 noreturn void fipcctl_exec(char **words, int out, int err);
 
@@ -31,8 +34,14 @@ void must_say(const char *text, const char *wanted);
 
 /* Make one blank of many, and none at a line's end: widths depend on how long a pid is. */
 void squeeze(char *text);
+/* "1.234 s" becomes "T s". */
+void hide_times(char *text);
+
 void must_print_exactly(const char *wanted); /* standard output */
 void must_print(const char *wanted);         /* the same, squeezed */
+
+/* `fipcctl list` of these columns, without headings, prints that. */
+void must_list(const char *columns, const char *wanted);
 
 /* The one value of the answer, under `key`. A new reference. */
 json_t *answer(const char *key);

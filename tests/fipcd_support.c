@@ -179,6 +179,19 @@ void expect_refused(const struct daemon *d, const char *method, const char *para
 	json_decref(refused(d, method, parameters, error));
 }
 
+json_int_t metric(const struct daemon *d, const char *key)
+{
+	json_t *reply = call(d, "io.fipc.Manager.Metrics", NULL);
+	json_int_t n = number_of(reply, key);
+	json_decref(reply);
+	return n;
+}
+
+bool has_at_most(const struct daemon *d, json_int_t bytes)
+{
+	return UNDER_SANITIZER || metric(d, "memory_bytes") < bytes;
+}
+
 json_t *object_named(json_t *reply, const char *name)
 {
 	size_t i;
@@ -234,6 +247,29 @@ json_t *receive_raw(int fd, struct wire_buffer *b)
 	json_t *message = json_loadb(text, size, 0, NULL);
 	must(message);
 	return message;
+}
+
+json_t *next_event(int fd, struct wire_buffer *b)
+{
+	json_t *message = receive_raw(fd, b), *event;
+	must(message && json_is_true(json_object_get(message, "continues")));
+	event = json_incref(json_object_get(message, "parameters"));
+	json_decref(message);
+	return event;
+}
+
+int listen_to(const struct daemon *d, const char *parameters, struct wire_buffer *b)
+{
+	char text[400];
+	int fd = connect_raw(d);
+	int n = snprintf(text, sizeof(text), "{\"method\":\"io.fipc.Manager.Monitor\",\"more\":true,\"parameters\":%s}",
+			 parameters);
+	must(n < (int)sizeof(text));
+	send_raw(fd, text, (size_t)n + 1);
+	json_t *event = next_event(fd, b);
+	must(strcmp(string_of(event, "event"), "listening") == 0);
+	json_decref(event);
+	return fd;
 }
 
 /* ---- those who hold locks ---- */

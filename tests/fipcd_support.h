@@ -33,6 +33,9 @@ json_t *call(const struct daemon *d, const char *method, const char *parameters)
 json_t *refused(const struct daemon *d, const char *method, const char *parameters, const char *error);
 void expect_refused(const struct daemon *d, const char *method, const char *parameters, const char *error);
 
+json_int_t metric(const struct daemon *d, const char *key); /* of the reply of Metrics */
+bool has_at_most(const struct daemon *d, json_int_t bytes); /* memory; a sanitizer's, which keeps what is freed, always */
+
 /* The object of this name in a reply's `objects`, borrowed; NULL: not there. */
 json_t *object_named(json_t *reply, const char *name);
 const char *string_of(json_t *object, const char *key); /* "" if absent */
@@ -42,6 +45,10 @@ json_int_t number_of(json_t *object, const char *key);   /* -1 if absent */
 int connect_raw(const struct daemon *d);
 void send_raw(int fd, const void *bytes, size_t size);
 json_t *receive_raw(int fd, struct wire_buffer *b); /* the next message; NULL at the end */
+
+/* A connection on which Monitor has been called with these parameters, and has said "listening". */
+int listen_to(const struct daemon *d, const char *parameters, struct wire_buffer *b);
+json_t *next_event(int fd, struct wire_buffer *b); /* there must be one */
 
 /* A process that has a mutex of this name open, and holds it; it sleeps until it is killed. */
 pid_t start_holder(const char *name, unsigned flags);

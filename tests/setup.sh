@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# setup.sh [--check] build|demo|test|coverage|ci: install, with apt-get, what that needs and this machine lacks; silent if
-# nothing is missing. --check: only say what is missing, and fail. It looks for the things, not for packages, so that any
+# setup.sh [--check] build|demo|test|coverage|fuzz|ci: install, with apt-get, what that needs and this machine lacks; silent
+# if nothing is missing. --check: only say what is missing, and fail. It looks for the things, not for packages, so that any
 # distribution that has them will do.
 set -u
 
@@ -10,7 +10,7 @@ if [ "${1:-}" = --check ]; then
 	check=yes
 	shift
 fi
-purpose=${1:?usage: setup.sh [--check] build|demo|test|coverage|ci}
+purpose=${1:?usage: setup.sh [--check] build|demo|test|coverage|fuzz|ci}
 packages=
 
 # need_*, and so missing: <what> <Debian package> <why>
@@ -35,6 +35,12 @@ need_library()
 	pkg-config --exists "$1" 2>/dev/null || missing "$@"
 }
 
+need_sanitizer()
+{
+	echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+		clang -fsanitize="$1",address,undefined -x c -o /dev/null - 2>/dev/null || missing "$@"
+}
+
 need_command cc gcc "the C compiler"
 need_header stdio.h libc6-dev "the C library's headers"
 need_command cmake cmake "configures the build"
@@ -42,6 +48,7 @@ need_command pkg-config pkg-config "finds the libraries"
 need_library libsystemd libsystemd-dev "fipcd's event loop, socket activation and watchdog"
 need_library jansson libjansson-dev "JSON, of fipcd and fipcctl"
 need_library smartcols libsmartcols-dev "the tables of fipcctl"
+need_library ncursesw libncurses-dev "the screen of fipcctl top"
 case $purpose in
 demo | test | coverage | ci)
 	need_command systemd-socket-activate systemd "starts fipcd on its first connection, and checks its units"
@@ -54,6 +61,19 @@ test | coverage | ci)
 	need_command valgrind valgrind "the suite runs under memcheck"
 	need_command spin spin "the lock word's protocol is model-checked"
 	need_command musl-gcc musl-tools "the library is for musl too: tested"
+	need_header sys/sdt.h systemtap-sdt-dev "probes for bpftrace and perf: tested"
+	need_command readelf binutils "shows them"
+	! command -v dpkg >/dev/null || need_command dpkg-shlibdeps dpkg-dev "makes Debian packages: tested"
+	need_command mandoc mandoc "checks the man pages"
+	need_command groff groff-base "shows them"
+	need_command man man-db "finds them"
+	need_command python3 python3 "talks to fipcd in an example of docs/"
+	;;
+esac
+case $purpose in
+fuzz | ci)
+	need_command clang clang "the second compiler"
+	need_sanitizer fuzzer libclang-rt-dev "what clang links fuzz targets with"
 	;;
 esac
 case $purpose in
@@ -61,7 +81,8 @@ coverage)
 	need_command gcovr gcovr "tells which lines the tests run"
 	;;
 ci)
-	need_command clang clang "the second compiler"
+	# Not for "test": on a machine of one's own the package starts a server.
+	need_command promtool prometheus "says whether Prometheus can read the figures of fipcctl"
 	;;
 esac
 

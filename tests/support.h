@@ -54,6 +54,13 @@ void become_user(uid_t uid);       /* and its group alone; dies with its parent 
 #else
 #define UNDER_TSAN 0
 #endif
+#if defined(__SANITIZE_ADDRESS__)
+#define UNDER_SANITIZER 1
+#elif defined(__has_feature)
+#define UNDER_SANITIZER (UNDER_TSAN || __has_feature(address_sanitizer))
+#else
+#define UNDER_SANITIZER UNDER_TSAN
+#endif
 #define skip_under_tsan(why)                                                                                          \
 	do {                                                                                                          \
 		if (UNDER_TSAN) {                                                                                     \

@@ -178,6 +178,14 @@ IN_CHILD(columns_are_chosen_and_aligned)
 	must(fnmatch("idle mutex free - - 0 1 0 * 0\n", told.out, 0) == 0);
 }
 
+static const char *text_of(long number)
+{
+	static char text[24];
+
+	snprintf(text, sizeof(text), "%ld", number);
+	return text;
+}
+
 IN_CHILD(list_filters)
 {
 	hold_start();
@@ -187,6 +195,18 @@ IN_CHILD(list_filters)
 	must_print("kept\n");
 	fipcctl(DONE, "list nothing*");
 	must_print("");
+	fipcctl(DONE, "list --no-headings -o NAME --state free");
+	must_print("idle\nkept\n");
+	fipcctl(DONE, "list --no-headings -o NAME --user % i*", text_of(getuid()));
+	must_print("idle\n");
+	fipcctl(DONE, "list --user %", text_of(OTHER_UID));
+	must_print("");
+	fipcctl(DONE, "list --no-headings -o NAME --pid % --state held", text_of(holder.pid));
+	must_print("held\n");
+	fipcctl(DONE, "list --pid %", text_of(getpid()));
+	must_print("");
+	fipcctl(USAGE, "list --user no-such-user");
+	must_be(lines(told.err), 1);
 }
 
 IN_CHILD(ps_shows_the_holder)
@@ -432,6 +452,7 @@ IN_CHILD(fipcd_gives_the_same_data)
 	same_through(&service, "list");
 	same_through(&service, "list --json");
 	same_through(&service, "list --json --type mutex [hk]*");
+	same_through(&service, "list --state held");
 	same_through(&service, "show idle --json");
 	same_through(&service, "show held");
 	same_through(&service, "ps");
@@ -440,6 +461,10 @@ IN_CHILD(fipcd_gives_the_same_data)
 	must_print("held stays\nidle stays\nkept stays\n");
 	fipcctl(DONE, "gc -v --no-headings -o NAME,VERDICT --socket %", service.socket);
 	must_print("held stays\nidle stays\nkept stays\n");
+	fipcctl(DONE, "list --no-headings -o NAME --state held --pid % --socket %", text_of(holder.pid), service.socket);
+	must_print("held\n");
+	fipcctl(DONE, "list --user % --socket %", text_of(OTHER_UID), service.socket);
+	must_print("");
 	fipcctl(FAILED, "show nothing --socket %", service.socket);
 	must_be(lines(told.err), 1);
 	service_stop(&service);

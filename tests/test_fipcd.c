@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -470,9 +471,10 @@ static void usage(void **state)
 /* ---- as systemd starts it ---- */
 
 struct activation {
-	const struct daemon *daemon;
-	int listening;
+	struct daemon *daemon;
+	int listening, notices;
 	char notify[128];
+	const char *idle_exit_ms; /* NULL: as its option says */
 };
 
 static void run_activated(void *argument)
@@ -488,6 +490,8 @@ static void run_activated(void *argument)
 	setenv("NOTIFY_SOCKET", a->notify, 1);
 	setenv("WATCHDOG_USEC", "200000", 1);
 	setenv("WATCHDOG_PID", pid, 1);
+	if (a->idle_exit_ms)
+		setenv("FIPCD_IDLE_EXIT_MS", a->idle_exit_ms, 1);
 	daemon_exec(a->daemon, arguments);
 }
 
@@ -515,27 +519,53 @@ static void expect_notice(int fd, const char *wanted)
 	} while (!strstr(text, wanted));
 }
 
-static void as_systemd_starts_it(void **state)
+static void activate(struct activation *a, struct daemon *d)
 {
-	struct daemon *d = *state;
-	struct activation a = {.daemon = d};
-	snprintf(a.notify, sizeof(a.notify), "%s/notify", d->base);
-	int notices = make_socket(a.notify, SOCK_DGRAM);
-	a.listening = make_socket(d->socket, SOCK_STREAM);
-	must_be(listen(a.listening, 8), 0);
-	d->pid = start(run_activated, &a);
-	close(a.listening);
-	expect_notice(notices, "READY=1\nSTATUS=0 objects reclaimed, 0 clients");
-	expect_notice(notices, "WATCHDOG=1");
-	json_decref(call(d, SERVICE ".GetInfo", NULL));
-	murder(start_holder("a", 0));
-	expect_notice(notices, "STATUS=1 objects reclaimed");
-	must_be(kill(d->pid, SIGTERM), 0);
-	expect_notice(notices, "STOPPING=1");
+	a->daemon = d;
+	snprintf(a->notify, sizeof(a->notify), "%s/notify", d->base);
+	a->notices = make_socket(a->notify, SOCK_DGRAM);
+	a->listening = make_socket(d->socket, SOCK_STREAM);
+	must_be(listen(a->listening, 8), 0);
+	d->pid = start(run_activated, a);
+	close(a->listening);
+	expect_notice(a->notices, "READY=1\nSTATUS=0 objects reclaimed, 0 clients");
+}
+
+static void expect_end(struct activation *a)
+{
+	struct daemon *d = a->daemon;
+	expect_notice(a->notices, "STOPPING=1");
 	assert_int_equal(finish(d->pid), 0);
 	d->pid = 0;
 	assert_true(inode_of(d->base, "socket") != 0); /* it is systemd's */
-	close(notices);
+	close(a->notices);
+}
+
+static void as_systemd_starts_it(void **state)
+{
+	struct daemon *d = *state;
+	struct activation a = {0};
+	activate(&a, d);
+	expect_notice(a.notices, "WATCHDOG=1");
+	json_decref(call(d, SERVICE ".GetInfo", NULL));
+	murder(start_holder("a", 0));
+	expect_notice(a.notices, "STATUS=1 objects reclaimed");
+	must_be(kill(d->pid, SIGTERM), 0);
+	expect_end(&a);
+}
+
+static void ends_when_idle(void **state)
+{
+	struct daemon *d = *state;
+	struct activation a = {.idle_exit_ms = "20"};
+	pid_t holder = start_holder("a", 0);
+	activate(&a, d);
+	for (int i = 0; i < 3; i++) /* each comes after several times the idle time */
+		expect_notice(a.notices, "WATCHDOG=1");
+	assert_int_equal(waitpid(d->pid, NULL, WNOHANG), 0);
+	murder(holder);
+	expect_end(&a);
+	assert_true(daemon_logged(d, "nothing to watch: ends"));
 }
 
 int main(void)
@@ -562,6 +592,7 @@ int main(void)
 		ALONE(refuses_what_is_no_socket),
 		ALONE(usage),
 		ALONE(as_systemd_starts_it),
+		ALONE(ends_when_idle),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,7 +2,6 @@
 /* Who may see and do what, and how much: needs root, to be others. */
 #include "fipcd_support.h"
 
-#include <grp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -15,14 +14,7 @@
 
 #define MANAGER "io.fipc.Manager"
 
-enum { ALICE = 61001, BOB = 61002, NOBODY = 65534, CLIENTS_PER_USER = 32, WALKS_BURST = 128 };
-
-static void become(uid_t uid)
-{
-	must_be(setgroups(0, NULL), 0);
-	must_be(setresgid(uid, uid, uid), 0);
-	must_be(setresuid(uid, uid, uid), 0);
-}
+enum { ALICE = 61001, BOB = 61002, NOBODY = 65534, CLIENTS_PER_USER = 256, WALKS_BURST = 128 };
 
 struct actor {
 	uid_t uid;
@@ -33,7 +25,7 @@ struct actor {
 static void run_actor(void *argument)
 {
 	const struct actor *actor = argument;
-	become(actor->uid);
+	become_user(actor->uid);
 	actor->act(actor->daemon);
 }
 
@@ -54,8 +46,9 @@ static void reside(void *argument)
 {
 	const struct resident *r = argument;
 	fipc_mutex *m;
-	become(r->uid);
+	become_user(r->uid);
 	must(fipc_mutex_open(&m, r->name, FIPC_CREATE, r->mode) == FIPC_CREATED);
+	must_be(fipc_mutex_lock(m), 0);
 	gate_open(&r->ready);
 	for (;;)
 		pause();
@@ -136,6 +129,119 @@ static void each_collects_what_is_his(void **state)
 	murder(a);
 	murder(b);
 	murder(n);
+}
+
+/* ---- what is another's ---- */
+
+static void expect_denied(const struct daemon *d, const char *method, const char *parameters)
+{
+	json_t *reply = refused(d, method, parameters, MANAGER ".PermissionDenied");
+	must_be(json_object_size(reply), 0);
+	json_decref(reply);
+}
+
+static void meddle(const struct daemon *d)
+{
+	expect_denied(d, MANAGER ".Revoke", "{\"name\":\"alices\"}");
+	expect_denied(d, MANAGER ".Unlink", "{\"name\":\"alices\",\"type\":\"mutex\"}");
+	expect_denied(d, MANAGER ".Collect", "{\"name\":\"alices\"}");
+	expect_denied(d, MANAGER ".Collect", "{\"name\":\"al*\",\"dry_run\":true}");
+	expect_refused(d, MANAGER ".Revoke", "{\"name\":\"nobodys\"}", MANAGER ".NoSuchObject");
+}
+
+static void expect_untouched(const struct daemon *d, uint64_t inode)
+{
+	json_t *reply = call(d, MANAGER ".Get", "{\"name\":\"alices\"}"), *object = json_object_get(reply, "object");
+	assert_string_equal(string_of(json_object_get(object, "state"), "state"), "held");
+	assert_int_equal(number_of(object, "attached"), 1);
+	assert_true(inode_of(d->dir, "alices.mutex") == inode);
+	json_decref(reply);
+}
+
+static void what_is_anothers_is_refused_and_logged(void **state)
+{
+	struct daemon *d = *state;
+	pid_t alice = start_resident(ALICE, "alices", 0666), bob = start_resident(BOB, "bobs", 0600);
+	uint64_t inode = inode_of(d->dir, "alices.mutex");
+	as(BOB, d, meddle);
+	as(NOBODY, d, meddle);
+	expect_untouched(d, inode);
+	assert_true(daemon_logged(d, "refused: uid 61002 (process "));
+	assert_true(daemon_logged(d, "may not revoke mutex alices in "));
+	assert_true(daemon_logged(d, "may not unlink mutex alices in "));
+	assert_true(daemon_logged(d, "may not collect mutex alices in "));
+	assert_true(daemon_logged(d, ": it belongs to uid 61001\n"));
+	assert_true(daemon_logged(d, "refused: uid 65534 (process "));
+	murder(alice);
+	murder(bob);
+}
+
+static void revoke_and_unlink_own(const struct daemon *d)
+{
+	json_t *reply = call(d, MANAGER ".Revoke", "{\"name\":\"alices\"}");
+	must(strcmp(string_of(reply, "state"), "not-recoverable") == 0);
+	json_decref(reply);
+	reply = call(d, MANAGER ".Unlink", "{\"name\":\"alices\"}");
+	must_be(number_of(reply, "attached"), 1);
+	json_decref(reply);
+}
+
+static void what_is_his_own_he_may_change(void **state)
+{
+	struct daemon *d = *state;
+	char held[100];
+	pid_t alice = start_resident(ALICE, "alices", 0600), bob = start_resident(BOB, "bobs", 0600);
+	as(ALICE, d, revoke_and_unlink_own);
+	assert_false(exists(d, "alices"));
+	snprintf(held, sizeof(held), ", which process %d (thread %d) held: it is not-recoverable now\n", alice, alice);
+	assert_true(daemon_logged(d, "uid 61001 (process ") && daemon_logged(d, ") revoked mutex alices in "));
+	assert_true(daemon_logged(d, held));
+	assert_true(daemon_logged(d, ") unlinked mutex alices in "));
+	json_decref(call(d, MANAGER ".Revoke", "{\"name\":\"bobs\"}")); /* root */
+	json_decref(call(d, MANAGER ".Unlink", "{\"name\":\"bobs\"}"));
+	murder(alice);
+	murder(bob);
+}
+
+/* ---- events ---- */
+
+static struct gate listening;
+
+/* Until the last of three has died: he is told of each death, and of what he may read. */
+static void listen_as_bob(const struct daemon *d)
+{
+	struct wire_buffer b = {0};
+	int fd = listen_to(d, "{}", &b), open = 0, bobs = 0;
+	gate_open(&listening);
+	for (int died = 0; died < 3;) {
+		json_t *event = next_event(fd, &b);
+		must(strcmp(string_of(event, "name"), "closed") != 0);
+		open += strcmp(string_of(event, "name"), "open") == 0;
+		bobs += strcmp(string_of(event, "name"), "bobs") == 0;
+		died += strcmp(string_of(event, "event"), "died") == 0;
+		json_decref(event);
+	}
+	must(open >= 3 && bobs >= 3); /* created, attached, owner-died; of the reclaimed one, that too */
+	wire_buffer_free(&b);
+	close(fd);
+}
+
+static void start_listening(void *argument)
+{
+	become_user(BOB);
+	listen_as_bob(argument);
+}
+
+static void each_hears_of_what_he_may_read(void **state)
+{
+	gate_make(&listening);
+	pid_t listener = start(start_listening, *state);
+	gate_pass(&listening);
+	murder(start_resident(ALICE, "closed", 0600));
+	murder(start_resident(ALICE, "open", 0644));
+	murder(start_resident(BOB, "bobs", 0600));
+	assert_int_equal(finish(listener), 0);
+	gate_free(&listening);
 }
 
 static void every_users_dead_are_reclaimed(void **state)
@@ -232,6 +338,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		WITH_DAEMON(others_see_what_ls_shows),
 		WITH_DAEMON(each_collects_what_is_his),
+		WITH_DAEMON(what_is_anothers_is_refused_and_logged),
+		WITH_DAEMON(what_is_his_own_he_may_change),
+		WITH_DAEMON(each_hears_of_what_he_may_read),
 		WITH_DAEMON(every_users_dead_are_reclaimed),
 		WITH_DAEMON(a_private_directory_stays_private),
 		WITH_DAEMON(one_user_does_not_take_all_connections),

@@ -484,6 +484,7 @@ static void test_info_of_states(void **state)
 	assert_int_equal(info.state, FIPC_MUTEX_FREE);
 	assert_int_equal(info.owner_pid, 0);
 	assert_int_equal(info.owner_tid, 0);
+	assert_int_equal(info.last_pid, 0);
 	assert_int_equal(info.acquisitions, 0);
 	assert_int_equal(fipc_mutex_lock(m), 0);
 	info = look(m);
@@ -497,6 +498,7 @@ static void test_info_of_states(void **state)
 	assert_int_equal(look(m).acquisitions, 1);
 	assert_int_equal(fipc_mutex_unlock(m), 0);
 	assert_int_equal(look(m).owner_pid, 0);
+	assert_int_equal(look(m).last_pid, getpid());
 	assert_int_equal(fipc_mutex_lock(m), 0);
 	assert_int_equal(look(m).acquisitions, 2);
 	assert_int_equal(fipc_mutex_unlock(m), 0);

@@ -549,6 +549,67 @@ IN_CHILD(test_reclaim_leaves_the_living)
 	must_become_clean(dir, 0);
 }
 
+static int count_steps(const struct fipc_object *object, void *context)
+{
+	(void)object;
+	++*(unsigned *)context;
+	return 0;
+}
+
+IN_CHILD(test_walk_in_steps)
+{
+	fipc_registry *r;
+	fipc_walk *w;
+	unsigned n = 0, steps = 0;
+	const char *dir = fresh_dir();
+
+	must_open("a", FIPC_CREATE, FIPC_CREATED);
+	must_open("b", FIPC_CREATE, FIPC_CREATED);
+	must_open("c", FIPC_CREATE, FIPC_CREATED);
+	must_be(fipc_registry_open(&r, dir, 0), 0);
+	must_be(fipc_walk_open(&w, r, ~0U, NULL), -EINVAL);
+	must_be(fipc_walk_open(&w, r, 0, NULL), 0);
+	for (; !fipc_walk_is_over(w); steps++) {
+		unsigned before = n;
+
+		must_be(fipc_walk_step(w, 1, count_steps, &n), 0);
+		must(n - before <= 1);
+	}
+	must_be(n, 3);
+	must(steps >= 3);
+	fipc_walk_close(w);
+	fipc_walk_close(NULL);
+	fipc_registry_close(r);
+}
+
+/* By its inode: what was put in its place is left alone. */
+IN_CHILD(test_intervene)
+{
+	const char *dir = fresh_dir();
+	fipc_registry *r;
+	fipc_mutex *m = must_open("a", FIPC_CREATE, FIPC_CREATED);
+	uint64_t inode = inode_of(dir, "a.mutex");
+
+	must_be(fipc_registry_open(&r, dir, 0), 0);
+	must_be(fipc_registry_revoke(r, "a", FIPC_TYPE_MUTEX, inode), -ESRCH);
+	must_be(fipc_mutex_lock(m), 0);
+	must_be(fipc_registry_revoke(r, "a", FIPC_TYPE_MUTEX, inode + 1), -ENOENT);
+	must_be(fipc_registry_revoke(r, "a", FIPC_TYPE_SEM, 0), -EOPNOTSUPP);
+	must_be(fipc_registry_revoke(r, "../a", FIPC_TYPE_MUTEX, 0), -EINVAL);
+	must_be(fipc_registry_revoke(r, "b", FIPC_TYPE_MUTEX, 0), -ENOENT);
+	must_be(fipc_registry_revoke(r, "a", FIPC_TYPE_MUTEX, inode), 0);
+	must_be(state_of(m), FIPC_MUTEX_NOT_RECOVERABLE);
+	must_be(fipc_mutex_unlock(m), 0);
+	must_be(fipc_registry_unlink(r, "a", FIPC_TYPE_MUTEX, inode + 1), -ENOENT);
+	must(inode_of(dir, "a.mutex") == inode);
+	must_be(fipc_registry_unlink(r, "a", FIPC_TYPE_MUTEX, inode), 0);
+	must(inode_of(dir, "a.mutex") == 0);
+	must_be(fipc_registry_unlink(r, "a", FIPC_TYPE_MUTEX, 0), -ENOENT);
+	must_be(fipc_registry_unlink(r, "a", (enum fipc_type)0, 0), -EINVAL);
+	must_be(fipc_mutex_close(m), 0);
+	fipc_registry_close(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -571,6 +632,8 @@ int main(void)
 		cmocka_unit_test(test_reclaim),
 		cmocka_unit_test(test_reclaim_of_many),
 		cmocka_unit_test(test_reclaim_leaves_the_living),
+		cmocka_unit_test(test_walk_in_steps),
+		cmocka_unit_test(test_intervene),
 	};
 
 	test_dir();

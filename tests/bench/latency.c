@@ -1,92 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * fipc-latency [<objects> [<processes> [<deaths>]]]: how long from SIGKILL of a small process until the name it used is
- * gone, with fipcd running and so many objects and processes tracked. 1000, 100 and 200 unless told.
+ * fipc-latency [--objects N] [--processes N] [--deaths N]: how fipcd bears a crowd. How long it takes to start and to
+ * tell of everything, what memory it takes, and how long it is from SIGKILL of a small process until the name it used
+ * is gone. 1000 objects, 100 processes and 200 deaths unless told.
  */
-#include "../support.h"
+#include "population.h"
 
 #include <fcntl.h>
-#include <limits.h>
-#include <sched.h>
-#include <signal.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
-enum { MOST_NS = 2000000000 }; /* more than this is a failure, on however slow a machine */
+enum { LISTS = 5 };
 
-static const char *dir;
-static char socket_path[PATH_MAX];
-static int objects = 1000, processes = 100, deaths = 200;
-
-static void be_fipcd(void *argument)
-{
-	int quiet = open("/dev/null", O_WRONLY | O_CLOEXEC);
-
-	(void)argument;
-	dup2(quiet, STDERR_FILENO); /* it says each object that it takes */
-	execl(FIPCD_PATH, "fipcd", "--socket", socket_path, "--dir", dir, (char *)NULL);
-	_exit(1);
-}
-
-static int is_served(void)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), r;
-
-	snprintf(address.sun_path, sizeof(address.sun_path), "%.100s", socket_path);
-	r = connect(fd, (struct sockaddr *)&address, sizeof(address));
-	close(fd);
-	return r == 0;
-}
-
-struct user {
-	int number;
-	struct gate ready;
+static const struct option options[] = {
+	{"objects", required_argument, NULL, 'o'},
+	{"processes", required_argument, NULL, 'p'},
+	{"deaths", required_argument, NULL, 'd'},
+	{NULL, 0, NULL, 0},
 };
 
-static void use_some(void *argument)
+static int positive(const char *text)
 {
-	const struct user *u = argument;
-	char name[32];
+	int n = atoi(text);
 
-	for (int i = u->number; i < objects; i += processes) {
-		snprintf(name, sizeof(name), "object-%d", i);
-		must_open(name, FIPC_CREATE, FIPC_CREATED);
-	}
-	gate_open(&u->ready);
-	for (;;)
-		pause();
-}
-
-static void die_when_killed(void *argument)
-{
-	const struct user *u = argument;
-
-	must_open("victim", FIPC_CREATE, FIPC_CREATED);
-	gate_open(&u->ready);
-	for (;;)
-		pause();
-}
-
-static int64_t time_a_death(struct user *u)
-{
-	pid_t pid = start(die_when_killed, u);
-	int64_t killed_at, gone_at;
-
-	gate_pass(&u->ready);
-	must(inode_of(dir, "victim.mutex") != 0);
-	killed_at = now_ns();
-	must_be(kill(pid, SIGKILL), 0);
-	while (inode_of(dir, "victim.mutex") != 0) {
-		must(now_ns() - killed_at < MOST_NS);
-		sched_yield();
-	}
-	gone_at = now_ns();
-	must_be(finish(pid), 128 + SIGKILL);
-	return gone_at - killed_at;
+	if (n > 0)
+		return n;
+	fprintf(stderr, "fipc-latency: %s: not a number above 0\n", text);
+	exit(2);
 }
 
 static int by_value(const void *a, const void *b)
@@ -96,49 +38,65 @@ static int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static double percentile_us(const int64_t *sorted, int percent)
+static void tell_deaths(int deaths)
 {
-	return (double)sorted[(deaths - 1) * percent / 100] / 1000;
+	int64_t *took = calloc((size_t)deaths, sizeof(*took));
+
+	must(took);
+	for (int i = 0; i < deaths; i++)
+		took[i] = population_time_a_death();
+	qsort(took, (size_t)deaths, sizeof(*took), by_value);
+	printf("from SIGKILL to the name gone, %d deaths: p50 %.2f ms, p99 %.2f ms, most %.2f ms\n", deaths,
+	       (double)took[(deaths - 1) * 50 / 100] / 1e6, (double)took[(deaths - 1) * 99 / 100] / 1e6,
+	       (double)took[deaths - 1] / 1e6);
+	free(took);
 }
 
-static int argument(int argc, char **argv, int i, int otherwise)
+static void list_all(void *argument)
 {
-	return argc > i && atoi(argv[i]) > 0 ? atoi(argv[i]) : otherwise;
+	const struct population *p = argument;
+	int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+
+	dup2(nowhere, STDOUT_FILENO);
+	execl(FIPCCTL_PATH, "fipcctl", "list", "--socket", p->socket, "--dir", test_dir(), (char *)NULL);
+	_exit(1);
+}
+
+static void tell_lists(struct population *p)
+{
+	int64_t best = INT64_MAX, cpu = population_cpu_ns(p);
+
+	for (int i = 0; i < LISTS; i++) {
+		int64_t begun = now_ns();
+
+		must_be(in_child(list_all, p), 0);
+		if (now_ns() - begun < best)
+			best = now_ns() - begun;
+	}
+	printf("fipcctl list: %.3f s, the best of %d; of fipcd's CPU time %.3f s each\n", (double)best / 1e9, LISTS,
+	       (double)(population_cpu_ns(p) - cpu) / LISTS / 1e9);
 }
 
 int main(int argc, char **argv)
 {
-	struct user u;
-	int64_t *took;
-	pid_t daemon, *users;
+	struct population p = {.objects = 1000, .processes = 100};
+	int deaths = 200, option;
+	int64_t started;
 
-	objects = argument(argc, argv, 1, objects);
-	processes = argument(argc, argv, 2, processes);
-	deaths = argument(argc, argv, 3, deaths);
-	took = calloc(deaths, sizeof(*took));
-	users = calloc(processes, sizeof(*users));
-	dir = test_dir();
-	snprintf(socket_path, sizeof(socket_path), "%s/socket", dir);
-	gate_make(&u.ready);
-	for (int i = 0; i < processes; i++) {
-		u.number = i;
-		users[i] = start(use_some, &u);
-		gate_pass(&u.ready);
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == '?')
+			return 2;
+		*(option == 'o' ? &p.objects : option == 'p' ? &p.processes : &deaths) = positive(optarg);
 	}
-	daemon = start(be_fipcd, NULL);
-	await(is_served());
-	for (int i = 0; i < deaths; i++)
-		took[i] = time_a_death(&u);
-	qsort(took, deaths, sizeof(*took), by_value);
-	printf("from SIGKILL to the name gone, %d objects, %d processes, %d deaths: ", objects, processes, deaths);
-	printf("p50 %.0f us, p99 %.0f us, most %.0f us\n", percentile_us(took, 50), percentile_us(took, 99),
-	       percentile_us(took, 100));
-	for (int i = 0; i < processes; i++)
-		murder(users[i]);
-	await(inode_of(dir, "object-0.mutex") == 0);
-	must_be(kill(daemon, SIGTERM), 0);
-	must_be(finish(daemon), 0);
-	free(took);
-	free(users);
+	population_make(&p);
+	started = population_serve(&p);
+	printf("%d objects, %d processes\n", p.objects, p.processes);
+	printf("fipcd started in %.3f s, %.3f s of CPU time\n", (double)started / 1e9,
+	       (double)population_cpu_ns(&p) / 1e9);
+	tell_deaths(deaths);
+	tell_lists(&p);
+	printf("fipcd's memory: %ld KiB, at most %ld KiB\n", population_memory(&p, "VmRSS:"),
+	       population_memory(&p, "VmHWM:"));
+	population_end(&p);
 	return 0;
 }

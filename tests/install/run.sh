@@ -53,7 +53,10 @@ library=$(echo "$prefix"/lib*/libfipc.so "$prefix"/lib/*/libfipc.so)
 library=$(for path in $library; do [ ! -e "$path" ] || echo "$path"; done)
 libdir=$(dirname "$library")
 for file in bin/fipcctl sbin/fipcd lib/systemd/system/fipcd.socket lib/systemd/system/fipcd.service \
-	lib/systemd/system/fipcd.path lib/tmpfiles.d/fipc.conf lib/sysusers.d/fipc.conf; do
+	lib/systemd/system/fipcd.path lib/systemd/user/fipcd.service lib/systemd/user/fipcd.socket \
+	lib/systemd/user/fipcd.path lib/systemd/catalog/fipc.catalog lib/tmpfiles.d/fipc.conf lib/sysusers.d/fipc.conf \
+	share/man/man1/fipcctl.1 share/man/man3/fipc_mutex_lock.3 share/man/man7/fipc-caveats.7 share/man/man8/fipcd.8 \
+	share/bash-completion/completions/fipcctl; do
 	[ -e "$prefix/$file" ] || fail "$file is not installed"
 done
 for program in bin/fipcctl sbin/fipcd; do

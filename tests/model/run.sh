@@ -1,9 +1,10 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# run.sh: check the models of the lock word's protocol (word.pml) and of the semaphore's (sem.pml) by spin, exhaustively:
-# each holds, and each variant that is known to be bad fails, by what it is expected to break. One line each: name, states,
-# result, seconds.
+# run.sh [all]: check the models of the lock word's protocol (word.pml), of the semaphore's (sem.pml) and of the rwlock's
+# (rwlock.pml) by spin, exhaustively: each holds, and each variant that is known to be bad fails, by what it is expected to
+# break. One line each: name, states, result, seconds. all: also what takes minutes.
 set -u
+all=${1:-}
 cd "$(dirname "$0")" || exit 1
 
 for tool in spin cc; do
@@ -69,6 +70,12 @@ expect()
 	[ "$found" = "$expected" ] || tail -n 20 out
 }
 
+# at_length <outcome> <name> <-Dname=value>...: one that takes long
+at_length()
+{
+	[ "$all" != all ] || expect "$@"
+}
+
 # bad <variant> <kills that it bears> <kills that it does not> <what it breaks> <description> [<-Dname=value>...]
 # It bears "none": it fails though nobody is killed.
 bad()
@@ -81,13 +88,13 @@ bad()
 
 expect holds "2 waiters + barger, 1 killed" -DKILLS=1
 expect holds "2 waiters + barger, 2 killed" -DKILLS=2
-expect holds "2 waiters + barger, 2 killed, time-outs, signals" -DKILLS=2 -DTIMED=1
-expect holds "the same, 3 killed, and exits holding" -DKILLS=3 -DTIMED=1 -DEXITS=1
-expect holds "3 waiters + barger once, 1 killed" -DWAITERS_N=3 -DCALLS=1 -DKILLS=1
-expect holds "2 waiters + barger, zeroed memory, 2 killed" -DCALLS=1 -DATTACH=1 -DKILLS=2
+at_length holds "2 waiters + barger, 2 killed, time-outs, signals" -DKILLS=2 -DTIMED=1
+at_length holds "the same, 3 killed, and exits holding" -DKILLS=3 -DTIMED=1 -DEXITS=1
+at_length holds "3 waiters + barger once, 1 killed" -DWAITERS_N=3 -DCALLS=1 -DKILLS=1
+at_length holds "2 waiters + barger, zeroed memory, 2 killed" -DCALLS=1 -DATTACH=1 -DKILLS=2
 expect holds "2 waiters + barger, revoker" -DREVOKES=1 -DKILLS=0
-expect holds "the same, barger once, 1 killed" -DREVOKES=1 -DCALLS=1 -DKILLS=1
-expect holds "the same, none killed, time-outs, signals, exits" -DREVOKES=1 -DCALLS=1 -DKILLS=0 -DTIMED=1 -DEXITS=1
+at_length holds "the same, barger once, 1 killed" -DREVOKES=1 -DCALLS=1 -DKILLS=1
+at_length holds "the same, none killed, time-outs, signals, exits" -DREVOKES=1 -DCALLS=1 -DKILLS=0 -DTIMED=1 -DEXITS=1
 
 optimise=-O0 # to compile these takes longer than to run them
 bad UNLOCK_CLEARS 0 1 stranded "unlock clears WAITERS"
@@ -114,8 +121,9 @@ model=$models/sem.pml
 optimise=-O1
 expect holds "semaphore: 2 waiters, post of 2, 2 killed" -DPOSTERS=1 -DKILLS=2
 expect holds "the same, time-outs" -DPOSTERS=1 -DKILLS=1 -DTIMED=1
-expect holds "the same twice, post of 3" -DPOSTERS=1 -DKILLS=1 -DCALLS=2 -DPOSTS=3
-expect holds "2 waiters, 2 posts of 2" -DKILLS=0
+at_length holds "the same twice, post of 3" -DPOSTERS=1 -DKILLS=1 -DCALLS=2 -DPOSTS=3
+at_length holds "2 waiters, 2 posts of 2" -DKILLS=0
+at_length holds "2 waiters, 2 posts of 1, 1 killed" -DPOSTS=1
 optimise=-O0
 bad FLAG_BESIDE none 0 stranded "WAITERS beside what the kernel compares" -DPOSTERS=1
 bad NO_BATON 0 1 stranded "who was woken does not wake on" -DPOSTERS=1
@@ -127,9 +135,9 @@ bad NOT_SET_AGAIN 0 1 stranded "who was woken does not set WAITERS again" -DPOST
 model=$models/rwlock.pml
 optimise=-O1
 expect holds "rwlock: 2 readers, 1 writer, 2 killed" -DKILLS=2
-expect holds "one slot: 2 readers twice, 1 writer twice, 1 killed" -DTURNS=2 -DSLOTS=1
-expect holds "one slot: 2 readers, 2 writers, 2 killed" -DWRITERS=2 -DSLOTS=1 -DKILLS=2
-expect holds "1 reader, 2 writers, 3 killed" -DREADERS=1 -DWRITERS=2 -DKILLS=3
+at_length holds "one slot: 2 readers twice, 1 writer twice, 1 killed" -DTURNS=2 -DSLOTS=1
+at_length holds "one slot: 2 readers, 2 writers, 2 killed" -DWRITERS=2 -DSLOTS=1 -DKILLS=2
+at_length holds "1 reader, 2 writers, 3 killed" -DREADERS=1 -DWRITERS=2 -DKILLS=3
 optimise=-O0
 bad WAITERS_DROPPED 0 1 stranded "who takes a slot drops WAITERS"
 bad GATE_BEFORE none 0 "two inside" "the gate looked at before the slot only"

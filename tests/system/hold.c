@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* hold NAME: lock the mutex of that name, say so on standard output, and keep it until killed. */
+/* hold NAME [persist]: lock the mutex of that name, say so on standard output, and keep it until killed. */
 #include <fipc.h>
 
 #include <stdio.h>
@@ -9,7 +9,8 @@
 int main(int argc, char **argv)
 {
 	fipc_mutex *m;
-	int r = argc == 2 ? fipc_mutex_open(&m, argv[1], FIPC_CREATE, 0600) : -1;
+	unsigned persist = argc == 3 && strcmp(argv[2], "persist") == 0 ? FIPC_PERSIST : 0;
+	int r = argc >= 2 ? fipc_mutex_open(&m, argv[1], FIPC_CREATE | persist, 0600) : -1;
 	if (r >= 0)
 		r = fipc_mutex_lock(m);
 	if (r < 0) {

@@ -12,7 +12,7 @@ skip()
 mountpoint -q / || skip "this is a chroot"
 unshare --mount --propagation private --pid --fork --ipc --uts --net --cgroup mount -t tmpfs tmpfs /mnt 2>/dev/null ||
 	skip "no namespaces to be had, or no mounts in them"
-bash "$here/nsboot.sh" -t 240 "$here/in-systemd.sh" "$1" 2>&1
+bash "$here/nsboot.sh" -t 240 "$here/in-systemd.sh" "$here/../.." "$1" 2>&1
 status=$?
 [ $status != 77 ] || skip "see above"
 exit $status
