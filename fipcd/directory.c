@@ -276,6 +276,23 @@ static bool is_told_by_release(const struct fipc_object *object)
 	}
 }
 
+/*
+ * Does it still hold a lock? Then the kernel did not get to that one (its list was cut), and a look mends it as soon as the
+ * process is quite gone, which it is a moment after its tracker.
+ */
+static bool still_holds(const struct fipc_object *o, int pid)
+{
+	if (o->type == FIPC_TYPE_MUTEX)
+		return (o->mutex.state == FIPC_MUTEX_HELD || o->mutex.state == FIPC_MUTEX_RECOVERING) &&
+		       (int)o->mutex.owner_pid == pid;
+	if (o->type != FIPC_TYPE_RWLOCK)
+		return false;
+	for (unsigned i = 0; i < o->n_holders && i < FIPC_HOLDERS_MAX; i++)
+		if ((int)o->holders[i].pid == pid)
+			return true;
+	return (int)o->rwlock.writer_pid == pid;
+}
+
 /* Hears of each object that a collecting look met. */
 static void observe(struct directory *d, const struct fipc_object *object)
 {
@@ -292,7 +309,7 @@ static void observe(struct directory *d, const struct fipc_object *object)
 		log_freed(d, object);
 	if (is_told_by_release(object) && watch_object(d, object, pid))
 		keep(d, retry_object_now(&d->retries, object->name, object->type, pid, now));
-	else if (is_told_by_release(object) || object->reason == FIPC_KEEP_BUSY)
+	else if (is_told_by_release(object) || object->reason == FIPC_KEEP_BUSY || (pid && still_holds(object, pid)))
 		keep(d, retry_object(&d->retries, object->name, object->type, pid, now));
 	else if (object->reason == FIPC_KEEP_FAILED)
 		log_failed(d, object->name, object->error);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "fastipc.h"
 
+#include "child.h"
 #include "clock.h"
 #include "each.h"
 #include "futex.h"
@@ -13,9 +14,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -214,39 +212,21 @@ static bool is_still_so(int fd, const struct fipc_object *o)
 	       (uint64_t)h.acquired_ns == o->mutex.acquired_ns;
 }
 
-/* acquire: what the dead one wrote is there for the next owner, as after his own release; release: pairs with its acquire. */
-__attribute__((no_sanitize("thread"))) /* whose threads are not in the child */
-static bool swap_if_held_by(uint64_t *held, uint32_t pid)
-{
-	for (uint32_t word = HELD; word <= CONTENDED; word++) { /* it only goes from one to the other meanwhile */
-		struct head h = {.word = word, .pid = pid};
-		if (__atomic_compare_exchange_n(held, &h.held, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-			return true;
-	}
-	return false;
-}
+struct held_by {
+	uint64_t *held;
+	uint32_t pid;
+};
 
-/*
- * Whoever may write the file may truncate it at any moment, and then the kernel ends who writes to its memory (SIGBUS). So a
- * process of its own does that. It runs no handler, neither of signals (all are blocked, and the SIGBUS kills all the
- * same) nor of fork, and its end sends no signal.
- */
-static int swap_in_child(uint64_t *held, uint32_t pid)
+/* acquire: what the dead one wrote is there for the next owner, as after his own release; release: pairs with its acquire. */
+__attribute__((no_sanitize("thread"))) static int swap_if_held_by(void *argument)
 {
-	sigset_t all, old;
-	int status = 0;
-	long child;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &old);
-	child = syscall(SYS_clone, 0L, 0L, 0L, 0L, 0L);
-	if (child == 0) {
-		syscall(SYS_prctl, (long)PR_SET_DUMPABLE, 0L, 0L, 0L, 0L); /* no core of a SIGBUS */
-		syscall(SYS_exit_group, swap_if_held_by(held, pid) ? 0L : (long)EAGAIN);
+	const struct held_by *by = argument;
+	for (uint32_t word = HELD; word <= CONTENDED; word++) { /* it only goes from one to the other meanwhile */
+		struct head h = {.word = word, .pid = by->pid};
+		if (__atomic_compare_exchange_n(by->held, &h.held, 0, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+			return 0;
 	}
-	if (child > 0 && waitpid((pid_t)child, &status, __WCLONE) < 0)
-		child = -1;
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return child < 0 ? -errno : WIFEXITED(status) ? -WEXITSTATUS(status) : -EINVAL;
+	return EAGAIN;
 }
 
 /*
@@ -259,11 +239,11 @@ static int free_mapped(int fd, uint32_t pid)
 	int r;
 	if (h == MAP_FAILED)
 		return -errno;
-	r = swap_in_child(&h->held, pid);
+	r = fipc__in_child(swap_if_held_by, &(struct held_by){&h->held, pid});
 	if (r == 0)
 		fipc__futex_wake(&h->word, 1, FUTEX_SHARED);
 	munmap(h, sizeof(*h));
-	return r;
+	return r > 0 ? -r : r;
 }
 
 static int open_to_write(const struct fastipc *f, const char *file, uint64_t inode, struct stat *st)

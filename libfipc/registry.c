@@ -5,6 +5,7 @@
 #include "each.h"
 #include "fastipc.h"
 #include "fork.h"
+#include "mend.h"
 #include "meta.h"
 #include "name.h"
 #include "object.h"
@@ -265,7 +266,8 @@ static void note_header(const struct object_header *header, struct fipc_object *
 	o->created_ns = header->created_ns;
 }
 
-static int read_copy(struct fipc_walk *w, int fd, const struct object_kind *kind, struct fipc_object *o)
+static int read_copy(struct fipc_walk *w, const char *file, int fd, const struct object_kind *kind,
+		     struct fipc_object *o)
 {
 	unsigned char *copy = w->scratch->copy;
 	struct object_header header;
@@ -285,8 +287,11 @@ static int read_copy(struct fipc_walk *w, int fd, const struct object_kind *kind
 	note_header(&header, o);
 	o->size = size;
 	o->holders = w->scratch->holders;
-	copied = (size_t)n - OBJECT_OFFSET;
-	return look_inside(w, fd, kind, copied < size ? copied : size, o);
+	copied = (size_t)n - OBJECT_OFFSET < size ? (size_t)n - OBJECT_OFFSET : size;
+	r = look_inside(w, fd, kind, copied, o);
+	if (r == 0 && w->collect)
+		fipc__mend_locks(w->r->root, file, o, copy + OBJECT_OFFSET, copied);
+	return r;
 }
 
 /* All that is known of it is beside it. */
@@ -312,7 +317,7 @@ static void read_object(struct fipc_walk *w, const char *file, int fd, const str
 		return;
 	}
 	o->size = st->st_size > (off_t)OBJECT_OFFSET ? (size_t)st->st_size - OBJECT_OFFSET : 0;
-	o->error = kind ? read_copy(w, fd, kind, o) : -EINVAL;
+	o->error = kind ? read_copy(w, file, fd, kind, o) : -EINVAL;
 }
 
 static void note_owner(const struct stat *st, struct fipc_object *o)

@@ -2,14 +2,16 @@
 /* fipcd as it is run by hand: what it answers, what it refuses, and what it reclaims. */
 #include "fipcd_support.h"
 
-#include <signal.h>
+#include <linux/futex.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -270,6 +272,59 @@ static void a_dead_process_loses_its_names(void **state)
 	murder(c);
 	await(!exists(d, "c"));
 	expect_refused(d, MANAGER ".Get", "{\"name\":\"c\"}", MANAGER ".NoSuchObject");
+}
+
+/* ---- a list that the kernel does not walk ---- */
+
+struct cut {
+	fipc_mutex *m;
+	fipc_rwlock *l;
+	struct gate holds, sleeps;
+};
+
+static void open_both(struct cut *c)
+{
+	must_not_fail(fipc_mutex_open(&c->m, "m", FIPC_CREATE, 0600));
+	must_not_fail(fipc_rwlock_open(&c->l, "l", 4, FIPC_CREATE, 0600));
+}
+
+static void hold_with_a_list_cut(void *argument)
+{
+	static struct robust_list_head empty = {.list = {&empty.list}};
+	struct cut *c = argument;
+	open_both(c);
+	must_be(fipc_mutex_lock(c->m), 0);
+	must_be(fipc_rwlock_wrlock(c->l), 0);
+	must_be(syscall(SYS_set_robust_list, &empty, sizeof(empty)), 0);
+	gate_open(&c->holds);
+	for (;;)
+		pause();
+}
+
+static void wait_to_be_told(void *argument)
+{
+	struct cut *c = argument;
+	open_both(c);
+	gate_open(&c->sleeps);
+	must_be(fipc_mutex_lock(c->m), FIPC_OWNER_DIED);
+	must_be(fipc_rwlock_wrlock(c->l), FIPC_OWNER_DIED);
+}
+
+static void what_the_kernel_did_not_reach_is_mended(void **state)
+{
+	struct cut c;
+	(void)state;
+	gate_make(&c.holds);
+	gate_make(&c.sleeps);
+	pid_t owner = start(hold_with_a_list_cut, &c);
+	gate_pass(&c.holds);
+	pid_t waiter = start(wait_to_be_told, &c);
+	gate_pass(&c.sleeps);
+	await(asleep_in_futex(waiter));
+	murder(owner);
+	assert_int_equal(finish(waiter), 0);
+	gate_free(&c.holds);
+	gate_free(&c.sleeps);
 }
 
 static void what_died_before_it_came_goes_too(void **state)
@@ -582,6 +637,7 @@ int main(void)
 		WITH_DAEMON(hangs_up_on_an_endless_message),
 		WITH_DAEMON(a_dead_process_loses_its_names),
 		ALONE(what_died_before_it_came_goes_too),
+		WITH_DAEMON(what_the_kernel_did_not_reach_is_mended),
 		WITH_DAEMON(collects_on_demand),
 		WITH_DAEMON(a_forked_child_keeps_what_it_has_mapped),
 		ALONE(killed_while_it_collects_another_goes_on),
