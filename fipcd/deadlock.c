@@ -16,7 +16,8 @@ struct deadlocks {
 	struct monitor *monitor;
 	fipc_registry *registry; /* NULL: the directory is gone */
 	struct graph *last;      /* look that saw a deadlock */
-	bool *told;              /* of each of them */
+	uint64_t told[LIMIT_DEADLOCKS_TOLD]; /* fingerprints, the latest ones */
+	size_t n_told;
 	uint64_t not_before_usec;
 	uint64_t possible_after_usec;
 };
@@ -105,24 +106,49 @@ static bool tell(struct deadlocks *d, const struct graph_deadlock *deadlock)
 
 /* ---- looking ---- */
 
-enum seen { SEEN_NEW, SEEN_BEFORE, SEEN_TOLD };
+static uint64_t mix(uint64_t h, uint64_t with)
+{
+	h = (h ^ with) * UINT64_C(0x9e3779b97f4a7c15);
+	return h ^ h >> 32;
+}
 
-static enum seen seen(const struct deadlocks *d, const struct graph_deadlock *deadlock)
+/*
+ * Who waits for which acquisition of what, in any order. Sleepers that were woken for nothing, by whoever collects, sleep
+ * again, and then it is another wait; but no other deadlock.
+ */
+static uint64_t fingerprint(const struct graph_deadlock *deadlock)
+{
+	uint64_t sum = 0;
+	for (size_t i = 0; i < deadlock->n; i++) {
+		const struct fipc_wait *w = &deadlock->waits[i]->wait;
+		uint64_t h = mix(mix(w->tracker, w->tid), w->inode);
+		sum += mix(mix(h, w->owner_tid), w->acquisition);
+	}
+	return sum;
+}
+
+static bool was_told(const struct deadlocks *d, uint64_t fingerprint)
+{
+	for (size_t i = 0; i < d->n_told && i < LIMIT_DEADLOCKS_TOLD; i++)
+		if (d->told[i] == fingerprint)
+			return true;
+	return false;
+}
+
+static bool was_seen(const struct deadlocks *d, const struct graph_deadlock *deadlock)
 {
 	const struct graph_deadlock *before;
 	size_t n = d->last ? graph_deadlocks(d->last, &before) : 0;
 	for (size_t i = 0; i < n; i++)
 		if (graph_same_deadlock(&before[i], deadlock))
-			return d->told[i] ? SEEN_TOLD : SEEN_BEFORE;
-	return SEEN_NEW;
+			return true;
+	return false;
 }
 
 static void forget(struct deadlocks *d)
 {
 	graph_free(d->last);
-	free(d->told);
 	d->last = NULL;
-	d->told = NULL;
 }
 
 /*
@@ -133,20 +159,18 @@ static bool compare(struct deadlocks *d, struct graph *g)
 {
 	const struct graph_deadlock *deadlocks;
 	size_t n = graph_deadlocks(g, &deadlocks);
-	bool *told = calloc(n + 1, sizeof(*told)), again = false;
-	for (size_t i = 0; told && i < n; i++) {
-		enum seen before = seen(d, &deadlocks[i]);
-		told[i] = before == SEEN_TOLD || (before == SEEN_BEFORE && tell(d, &deadlocks[i]));
-		again |= before == SEEN_NEW;
+	bool again = false;
+	for (size_t i = 0; i < n; i++) {
+		uint64_t print = fingerprint(&deadlocks[i]);
+		if (was_told(d, print))
+			continue;
+		if (!was_seen(d, &deadlocks[i]))
+			again = true;
+		else if (tell(d, &deadlocks[i]))
+			d->told[d->n_told++ % LIMIT_DEADLOCKS_TOLD] = print;
 	}
 	forget(d);
-	if (told && n > 0) {
-		d->last = g;
-		d->told = told;
-	} else {
-		graph_free(g);
-		free(told);
-	}
+	d->last = g;
 	return again;
 }
 

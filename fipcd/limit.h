@@ -37,6 +37,7 @@ enum {
 	GRAPH_LEAST_USEC = 20000, /* from one look at who waits for whom to the next, at least; */
 	GRAPH_SHARE = 4,          /* and so many times as long as the last one took */
 	POSSIBLE_DEADLOCK_USEC = 1000000, /* from one possible deadlock that is told of to the next */
+	LIMIT_DEADLOCKS_TOLD = 64,        /* are remembered, not to be told of again */
 
 	IDLE_EXIT_MIN_SEC = 30, /* less would start and stop with every short-lived object */
 };

@@ -184,14 +184,14 @@ static int add_directories(struct manager *m, const char **paths, size_t n)
 /* Each connection needs a descriptor, and while it has much listed another one; without any nothing else goes on. */
 static unsigned most_clients(void)
 {
+	const rlim_t wanted = LIMIT_OTHER_FILES + 2 * LIMIT_CLIENTS;
 	struct rlimit files;
 	if (getrlimit(RLIMIT_NOFILE, &files) < 0)
 		return 1;
-	files.rlim_cur = files.rlim_max;
-	rlim_t wanted = LIMIT_OTHER_FILES + 2 * LIMIT_CLIENTS;
-	if (files.rlim_cur > wanted)
-		files.rlim_cur = wanted;
-	if (setrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur >= wanted)
+	struct rlimit more = {files.rlim_max < wanted ? files.rlim_max : wanted, files.rlim_max};
+	if (more.rlim_cur > files.rlim_cur && setrlimit(RLIMIT_NOFILE, &more) == 0)
+		files = more;
+	if (files.rlim_cur >= wanted)
 		return LIMIT_CLIENTS;
 	return files.rlim_cur > LIMIT_OTHER_FILES ? (unsigned)(files.rlim_cur - LIMIT_OTHER_FILES) / 2 : 1;
 }

@@ -333,6 +333,26 @@ static unsigned times_logged(const struct daemon *d, const char *text)
 	return n;
 }
 
+static void stand_by(void *ready)
+{
+	open_all();
+	gate_open(ready);
+	for (;;)
+		pause();
+}
+
+/* Who dies having them open makes fipcd wake all who sleep there: they sleep again, in the same deadlock. */
+static void a_bystander_dies(const struct daemon *d)
+{
+	struct gate ready;
+	gate_make(&ready);
+	pid_t bystander = start(stand_by, &ready);
+	gate_pass(&ready);
+	murder(bystander);
+	await(daemon_logged(d, "detached the dead (1) from mutex m1 "));
+	gate_free(&ready);
+}
+
 static void it_is_told_once_and_soon(void **state)
 {
 	struct daemon *d = *state;
@@ -342,6 +362,7 @@ static void it_is_told_once_and_soon(void **state)
 	print_message("named after %.0f ms\n", (double)took / 1e6);
 	assert_true(took < INT64_C(10000000000));
 	must(picture().deadlocks == 1);
+	a_bystander_dies(d);
 	/* Somebody else waits long: everybody is looked at again. */
 	static const struct part two[] = {{locks, locks, 4, 5}, {locks, locks, 5, 4}};
 	struct ring *other = ring_of(two, 2);
