@@ -229,7 +229,11 @@ IN_CHILD(test_aimed_then_killed)
 
 /* ---- all of a named object, at random, all the time ---- */
 
-enum { WORDS = 16, THREADS = 2, ROUNDS = 24, STEPS = 300 }; /* an object has 128 bytes: a header, and the mutex */
+/*
+ * An object has 128 bytes: a header, and the mutex. Two threads that both got the lock, thanks to a scribble, are a race, as
+ * TSan rightly says: there it is one thread.
+ */
+enum { WORDS = 16, THREADS = UNDER_TSAN ? 1 : 2, ROUNDS = 24, STEPS = 300 };
 
 struct storm {
 	char path[PATH_MAX];

@@ -163,6 +163,20 @@ static int take_somehow(unsigned turn)
 	}
 }
 
+/* By a swap, before the look at `pause`: either this sees that, or settle() sees us busy. */
+static void begin_turn(fipc_word *at)
+{
+	for (;;) {
+		uint32_t idle = IDLE;
+
+		must(fipc_word_cas(at, &idle, TAKING));
+		if (!fipc_word_load(&soak->pause))
+			return;
+		fipc_word_store(at, IDLE);
+		nap_us(100);
+	}
+}
+
 static void work(void *argument)
 {
 	fipc_word *at = &soak->at[(int)(intptr_t)argument];
@@ -170,9 +184,7 @@ static void work(void *argument)
 	for (unsigned turn = (unsigned)getpid();; turn++) {
 		int r;
 
-		while (fipc_word_load(&soak->pause))
-			nap_us(100);
-		fipc_word_store(at, TAKING);
+		begin_turn(at);
 		r = take_somehow(turn);
 		fipc_word_store(at, r == 0 ? HOLDS : IDLE);
 		if (r < 0)
@@ -216,6 +228,17 @@ static unsigned count_busy(void)
 	return n;
 }
 
+/*
+ * Nobody becomes busy any more: if as many sleep as were busy before, all do, and the value read after that stays. Read
+ * before, it could be that from before a post whose poster is idle by now.
+ */
+static int all_sleep_beside_nothing(void)
+{
+	unsigned busy = count_busy();
+
+	return busy > 0 && look(&soak->s).waiters == busy && fipc_sem_value(&soak->s) == 0;
+}
+
 /* Everybody stops; whoever sleeps while there is nothing to be had is given what was lost, and only that. */
 static void settle(struct books *books)
 {
@@ -224,14 +247,13 @@ static void settle(struct books *books)
 
 	fipc_word_store(&soak->pause, 1);
 	while (count_busy() > 0) {
-		struct fipc_sem_info info = look(&soak->s);
-
-		if (info.value == 0 && info.waiters == count_busy() && books->doubtful > 0) {
+		if (books->doubtful > 0 && all_sleep_beside_nothing()) {
 			books->doubtful--;
 			must_be(fipc_sem_post(&soak->s, 1), 0);
 		}
 		if (now_ns() > end)
-			must_fail(__FILE__, __LINE__, "a worker is stuck; tokens:", (long)info.value);
+			must_fail(__FILE__, __LINE__, "a worker is stuck; tokens:",
+				  (long)fipc_sem_value(&soak->s));
 		nap_us(50);
 	}
 	value = fipc_sem_value(&soak->s);
