@@ -304,6 +304,7 @@ void fipc__mq_copy_away(void *to, const void *from, size_t n);
 /* ---- mq_heap.c: which message is the next. By a receiver, inside ---- */
 
 struct pick {
+	uint64_t drained; /* as it was read, and checked, once */
 	uint32_t slot;
 	bool from_heap;
 };

@@ -12,8 +12,8 @@
  * heap and drained from the slots that are not free (fipc__mq_rebuild), of which each has its message's number and
  * priority. Killed in there: the same again.
  *
- * Everything read here may be scribbled on: places and slots are compared with max_messages before they are used, and
- * all loops are bounded by it.
+ * Everything read here may be scribbled on, at any moment: places and slots are compared with max_messages before they
+ * are used, and all loops are bounded by it; `drained` is read once, and what was checked is what is used.
  */
 #include "mq.h"
 
@@ -92,10 +92,10 @@ static void sift_down(fipc_mq *q, uint32_t n, uint32_t i, uint32_t slot)
 
 /* ---- the next one ---- */
 
-/* Move all that have been sent to the heap. */
-static int drain(fipc_mq *q, uint64_t received, uint64_t sent)
+/* Move all that have been sent, from number k on, to the heap. */
+static int drain(fipc_mq *q, uint64_t k, uint64_t received, uint64_t sent)
 {
-	for (uint64_t k = load64(drained(q)); k < sent; k++) {
+	for (; k < sent; k++) {
 		uint32_t slot = slot_of(q, k);
 		if (slot >= q->max_messages)
 			return -EBADMSG;
@@ -112,26 +112,28 @@ int fipc__mq_pick(fipc_mq *q, uint64_t received, uint64_t sent, struct pick *ret
 	if (sent - received > q->max_messages || first - received > sent - received)
 		return -EBADMSG;
 	if (__builtin_expect(first < sent && load64(&q->m->side[SENDERS].run) > first, 0)) {
-		r = drain(q, received, sent);
+		r = drain(q, first, received, sent);
 		first = sent;
 	}
+	ret->drained = first;
 	ret->from_heap = first > received;
 	ret->slot = ret->from_heap ? load32(&q->heap[0]) : slot_of(q, first);
-	if (ret->from_heap && first < sent && before(key_of(q, slot_of(q, first)), key_of(q, ret->slot)))
-		*ret = (struct pick){slot_of(q, first), false};
+	if (ret->from_heap && first < sent && before(key_of(q, slot_of(q, first)), key_of(q, ret->slot))) {
+		ret->slot = slot_of(q, first);
+		ret->from_heap = false;
+	}
 	return r == 0 && ret->slot >= q->max_messages ? -EBADMSG : r;
 }
 
 void fipc__mq_take(fipc_mq *q, uint64_t received, const struct pick *p)
 {
-	uint64_t first = load64(drained(q));
 	uint32_t place = (uint32_t)(received % q->max_messages);
 	if (p->from_heap) {
-		uint32_t n = (uint32_t)(first - received) - 1;
+		uint32_t n = (uint32_t)(p->drained - received) - 1;
 		if (n > 0)
 			sift_down(q, n, 0, load32(&q->heap[n]));
 	} else {
-		atomic_store_explicit(drained(q), first + 1, memory_order_relaxed);
+		atomic_store_explicit(drained(q), p->drained + 1, memory_order_relaxed);
 	}
 	if (slot_of(q, received) != p->slot) /* a place that nobody needs: its message is in the heap, or this one */
 		store32(&q->m->order[place], p->slot ^ place);

@@ -68,9 +68,11 @@ static bool unmade(const struct place *p, uint32_t kind, uint32_t known_flags)
 	uint32_t found = atomic_load_explicit(&p->kind, memory_order_relaxed);
 	if (atomic_load_explicit(&p->magic, memory_order_relaxed) != 0 || p->musl_waiters != 0)
 		return false;
-	if (found != 0)
-		return (found & ~known_flags) == (kind & ~known_flags);
-	return all_zero(p->own_a, sizeof(p->own_a)) && all_zero(p->own_b, sizeof(p->own_b));
+	if (found == 0 && all_zero(p->own_a, sizeof(p->own_a)) && all_zero(p->own_b, sizeof(p->own_b)))
+		return true;
+	/* Again: somebody may have begun to make it between the two looks. */
+	found = atomic_load_explicit(&p->kind, memory_order_acquire);
+	return found != 0 && (found & ~known_flags) == (kind & ~known_flags);
 }
 
 static void make(struct place *p, uint32_t kind, fill_fn fill, uint32_t initial)
