@@ -16,12 +16,15 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Gone, or a zombie: its list has been walked. Of a thread that is no process of its own, and lives, there is no pidfd. */
+/*
+ * Gone, or a zombie: its list has been walked. Of a thread that is no process of its own there is no pidfd; nor where a
+ * filter, or valgrind, does not know them. Then it has to be gone.
+ */
 static bool is_dead(uint32_t tid)
 {
 	int saved = errno, fd = (int)syscall(SYS_pidfd_open, (pid_t)tid, 0);
 	struct pollfd ended = {.fd = fd, .events = POLLIN};
-	bool dead = fd < 0 ? errno == ESRCH : poll(&ended, 1, 0) == 1;
+	bool dead = fd < 0 ? fipc__thread_is_gone(tid) : poll(&ended, 1, 0) == 1;
 	if (fd >= 0)
 		close(fd);
 	errno = saved;
