@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "toll.h"
 #include "limit.h"
+#include "sorted.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -21,17 +22,14 @@ static uint64_t deaths_in(const struct fipc_object *o)
 	return 0;
 }
 
+static bool comes_before(const void *item, const void *inode)
+{
+	return ((const struct toll_item *)item)->inode < *(const uint64_t *)inode;
+}
+
 static size_t index_of(const struct toll *t, uint64_t inode)
 {
-	size_t low = 0, high = t->n;
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		if (t->items[middle].inode < inode)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return sorted_index(t->items, t->n, sizeof(*t->items), comes_before, &inode);
 }
 
 static void erase(struct toll *t, size_t i)

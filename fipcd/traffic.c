@@ -11,6 +11,7 @@
  */
 #include "traffic.h"
 #include "limit.h"
+#include "sorted.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -110,18 +111,14 @@ static bool look_at(const struct traffic *t, struct monitor_object *object)
 
 /* ---- places ---- */
 
-/* The index of the first one whose wd is not less. */
+static bool comes_before(const void *place, const void *wd)
+{
+	return ((const struct place *)place)->wd < *(const int *)wd;
+}
+
 static size_t index_of(const struct traffic *t, int wd)
 {
-	size_t low = 0, high = t->n_places;
-	while (low < high) {
-		size_t middle = (low + high) / 2;
-		if (t->places[middle].wd < wd)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low;
+	return sorted_index(t->places, t->n_places, sizeof(*t->places), comes_before, &wd);
 }
 
 static struct place *find(struct traffic *t, int wd)
