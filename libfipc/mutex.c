@@ -10,6 +10,7 @@
  *	in lock, after the CAS           the word carries its TID: the kernel makes it OWNER_DIED (keeping WAITERS) and
  *	                                 wakes one; by pending, or by the list.
  *	inside                           the same, by the list. The state word stays: a death while RECOVERING is a death.
+ *	in abandon                       as in unlock; the word that it leaves is the one that its death would.
  *	in unlock, before the subtract   the same, by pending or the list. If the state was already set NOT_RECOVERABLE, the
  *	                                 next owner finds that.
  *	in unlock, after it, before the  pending is set, TID part 0: the kernel wakes one. If another has acquired meanwhile
@@ -416,17 +417,31 @@ int fipc_mutex_lock_until(fipc_mutex *m, fipc_deadline d)
 
 /* ---- unlock ---- */
 
+static int not_held(const struct mutex *m)
+{
+	int r = check_given(m);
+	return r < 0 ? r : -EPERM;
+}
+
 static __attribute__((noinline)) int unlock_slowly(struct mutex *m)
 {
 	struct thread *t = fipc__self;
 	void **at = find_held(t, node_of(t, m));
-	if (!at) {
-		int r = check_given(m);
-		return r < 0 ? r : -EPERM;
-	}
+	if (!at)
+		return not_held(m);
 	if (atomic_load_explicit(&m->state, memory_order_relaxed) == STATE_RECOVERING)
 		atomic_store_explicit(&m->state, STATE_NOT_RECOVERABLE, memory_order_relaxed);
 	return fipc__mutex_let_go(t, m, at, 0) ? 0 : -EINVAL;
+}
+
+int fipc_mutex_abandon(fipc_mutex *public)
+{
+	struct mutex *m = mutex_of(public);
+	struct thread *t = fipc__self;
+	void **at = find_held(t, node_of(t, m));
+	if (!at)
+		return not_held(m);
+	return fipc__mutex_let_go(t, m, at, WORD_OWNER_DIED) ? 0 : -EINVAL; /* the state stays, as at a death */
 }
 
 /* The subtraction did not leave 0: sleepers to wake, or, if the word was not ours, somebody's scribble. */

@@ -494,12 +494,6 @@ int fipc_rwlock_wrlock_until(fipc_rwlock *l, fipc_deadline d)
 
 /* ---- unlock ---- */
 
-static int unlock_gate(struct thread *t, struct rwlock *l, void **at)
-{
-	set_state(l, state_of(l) == RW_WRITING ? RW_CLEAN : RW_NOT_RECOVERABLE);
-	return give_back(t, l, &l->gate, at, 0) ? 0 : -EINVAL;
-}
-
 /* What this thread holds of it, and how many slots it has; also when the head has been scribbled on since. */
 static void **find_mine(const struct thread *t, struct rwlock *l, unsigned *ret_n)
 {
@@ -509,9 +503,9 @@ static void **find_mine(const struct thread *t, struct rwlock *l, unsigned *ret_
 	return find_part(t, l, *ret_n);
 }
 
-int fipc_rwlock_unlock(fipc_rwlock *public)
+/* abandoning: the state stays, which says that somebody is inside, and nobody is: as at a writer's death. */
+static int let_go(struct rwlock *l, bool abandoning)
 {
-	struct rwlock *l = rwlock_of(public);
 	struct thread *t = fipc__self;
 	struct mutex *part;
 	unsigned n;
@@ -521,9 +515,21 @@ int fipc_rwlock_unlock(fipc_rwlock *public)
 		return r < 0 ? r : -EPERM;
 	}
 	part = mutex_of_node(t, *at);
-	if (part == &l->gate)
-		return unlock_gate(t, l, at);
-	return give_back(t, l, part, at, n) ? 0 : -EINVAL;
+	if (part != &l->gate)
+		return give_back(t, l, part, at, n) ? 0 : -EINVAL;
+	if (!abandoning)
+		set_state(l, state_of(l) == RW_WRITING ? RW_CLEAN : RW_NOT_RECOVERABLE);
+	return give_back(t, l, part, at, 0) ? 0 : -EINVAL;
+}
+
+int fipc_rwlock_unlock(fipc_rwlock *l)
+{
+	return let_go(rwlock_of(l), false);
+}
+
+int fipc_rwlock_abandon(fipc_rwlock *l)
+{
+	return let_go(rwlock_of(l), true);
 }
 
 int fipc_rwlock_consistent(fipc_rwlock *public)

@@ -218,6 +218,40 @@ static void test_died_again(void **state)
 	munmap(m, sizeof(*m));
 }
 
+/* ---- abandoned, which is as a death, but its owner goes on ---- */
+
+static void lock_and_abandon(void *argument)
+{
+	must_be(fipc_mutex_lock(argument), 0);
+	must_be(fipc_mutex_abandon(argument), 0);
+	must_be(fipc_mutex_abandon(argument), -EPERM);
+	must_be(fipc_mutex_unlock(argument), -EPERM);
+}
+
+static void leave_it_to_others(void *argument)
+{
+	must_be(fipc_mutex_lock(argument), FIPC_OWNER_DIED);
+	must_be(fipc_mutex_abandon(argument), 0);
+}
+
+static void test_abandoned(void **state)
+{
+	fipc_mutex *m = make_shared(1), none = {{0}};
+	struct fipc_mutex_info info;
+
+	(void)state;
+	assert_int_equal(fipc_mutex_abandon(m), -EPERM);
+	assert_int_equal(fipc_mutex_abandon(&none), -EINVAL);
+	assert_int_equal(in_child(lock_and_abandon, m), 0);
+	assert_int_equal(state_of(m), FIPC_MUTEX_DIED);
+	assert_int_equal(in_child(leave_it_to_others, m), 0);
+	assert_int_equal(in_child(leave_it_to_others, m), 0);
+	take_over(m);
+	assert_int_equal(fipc_mutex_info(m, &info, sizeof(info)), 0);
+	assert_int_equal(info.owner_deaths, 3);
+	munmap(m, sizeof(*m));
+}
+
 /* ---- not recoverable ---- */
 
 static void be_refused(void *argument)
@@ -658,6 +692,7 @@ int main(void)
 		cmocka_unit_test(test_thread_exits_with_a_waiter),
 		cmocka_unit_test(test_killed_with_waiters),
 		cmocka_unit_test(test_died_again),
+		cmocka_unit_test(test_abandoned),
 		cmocka_unit_test(test_not_recoverable),
 		cmocka_unit_test(test_not_recoverable_with_waiters),
 		cmocka_unit_test(test_most_held_by_a_process),

@@ -541,6 +541,41 @@ static void test_writer_dies_waiting(void **state)
 	munmap(l, fipc_rwlock_size(FEW));
 }
 
+static void write_and_abandon(void *l)
+{
+	must_be(fipc_rwlock_wrlock(l), 0);
+	must_be(fipc_rwlock_abandon(l), 0);
+	must_be(fipc_rwlock_abandon(l), -EPERM);
+}
+
+static void leave_it_to_others(void *l)
+{
+	must_be(fipc_rwlock_rdlock(l), FIPC_OWNER_DIED);
+	must_be(fipc_rwlock_abandon(l), 0);
+}
+
+static void read_and_abandon(void *l)
+{
+	must_be(fipc_rwlock_rdlock(l), 0);
+	must_be(fipc_rwlock_abandon(l), 0);
+}
+
+static void test_abandoned(void **state)
+{
+	fipc_rwlock *l = make_shared(FEW);
+
+	(void)state;
+	assert_int_equal(fipc_rwlock_abandon(l), -EPERM);
+	assert_int_equal(in_child(write_and_abandon, l), 0);
+	assert_int_equal(look_at(l).state, FIPC_RWLOCK_DIED);
+	assert_int_equal(in_child(leave_it_to_others, l), 0);
+	assert_int_equal(in_child(be_told_writing, l), 0);
+	assert_int_equal(in_child(read_and_abandon, l), 0);
+	assert_int_equal(in_child(write_once, l), 0);
+	assert_int_equal(look_at(l).owner_deaths, 2);
+	munmap(l, fipc_rwlock_size(FEW));
+}
+
 static void give_up(void *l)
 {
 	must_be(fipc_rwlock_wrlock(l), FIPC_OWNER_DIED);
@@ -916,6 +951,7 @@ int main(void)
 		cmocka_unit_test(test_writer_dies),
 		cmocka_unit_test(test_waiters_are_told),
 		cmocka_unit_test(test_writer_dies_waiting),
+		cmocka_unit_test(test_abandoned),
 		cmocka_unit_test(test_not_recoverable),
 		cmocka_unit_test(test_thread_ends_holding),
 		cmocka_unit_test(test_fork),

@@ -154,6 +154,14 @@ FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_unlock(fipc_mutex *m);
 FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_consistent(fipc_mutex *m);
 
 /*
+ * Let go of it as the caller's death would: the data may be half changed, and the next one to get it is told,
+ * FIPC_OWNER_DIED. For who meets an error inside that it cannot mend itself (in a language with exceptions, say), and for
+ * who was told of a death and leaves the mending to others: unlike fipc_mutex_unlock() this loses nothing.
+ * Returns as fipc_mutex_unlock(). Not held any more, then.
+ */
+FIPC_PUBLIC FIPC_MUST_CHECK int fipc_mutex_abandon(fipc_mutex *m);
+
+/*
  * For operators: end the wait for an owner that will not let go. The caller need not hold it, and never does afterwards.
  * Its owner is dead (its death was not seen: an exec by a thread other than the main one): as if it had died inside.
  * Its owner lives: nobody gets it again. Who waits and who comes gets -ENOTRECOVERABLE; the owner keeps what it has, its

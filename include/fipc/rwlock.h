@@ -162,6 +162,13 @@ FIPC_PUBLIC FIPC_MUST_CHECK int fipc_rwlock_unlock(fipc_rwlock *l);
  */
 FIPC_PUBLIC FIPC_MUST_CHECK int fipc_rwlock_consistent(fipc_rwlock *l);
 
+/*
+ * Let go of it as the caller's death would. Held to write: the data may be half changed, and the next one to get it is
+ * told, FIPC_OWNER_DIED; unlike fipc_rwlock_unlock() after FIPC_OWNER_DIED this loses nothing. Held to read: unlocked.
+ * Returns as fipc_rwlock_unlock(). Not held any more, then.
+ */
+FIPC_PUBLIC FIPC_MUST_CHECK int fipc_rwlock_abandon(fipc_rwlock *l);
+
 enum { /* fipc_rwlock_info.state */
 	FIPC_RWLOCK_FREE,            /* nobody is inside; a writer may be about to */
 	FIPC_RWLOCK_READ,

@@ -160,6 +160,15 @@ static void victim_unlocks(void *argument)
 	trace_over();
 }
 
+static void victim_abandons(void *argument)
+{
+	(void)argument;
+	hold_until_waited_for();
+	trace_me();
+	must_be(fipc_mutex_abandon(&stage->m), 0);
+	trace_over();
+}
+
 static void victim_unlocks_and_locks(void *argument)
 {
 	(void)argument;
@@ -538,6 +547,7 @@ SCENE(waiter_killed_when_timed_out, .victim = victim_waits_in_vain, .victim_wait
       .after_its_sleep = 1, .barger = 1)
 
 SCENE(consistent_and_unlock_with_a_waiter, .victim = victim_mends, .died_before = 1, .waiters = 1)
+SCENE(abandon_with_two_waiters, .victim = victim_abandons, .waiters = 2, .always_told = 1)
 SCENE(thread_ends_holding, .victim = victim_is_a_thread_that_ends, .waiters = 1, .always_told = 1)
 SCENE(unlock_of_a_revoked_one, .victim = victim_unlocks, .waiters = 1, .revoke = revoke_wholly, .may_give_up = 1)
 SCENE(unlock_of_a_half_revoked_one, .victim = victim_unlocks, .waiters = 2, .revoke = revoke_half_way, .always_told = 1)
@@ -810,6 +820,7 @@ int main(void)
 		cmocka_unit_test(waiter_killed_when_woken_too_late),
 		cmocka_unit_test(waiter_killed_when_timed_out),
 		cmocka_unit_test(consistent_and_unlock_with_a_waiter),
+		cmocka_unit_test(abandon_with_two_waiters),
 		cmocka_unit_test(thread_ends_holding),
 		cmocka_unit_test(unlock_of_a_revoked_one),
 		cmocka_unit_test(unlock_of_a_half_revoked_one),

@@ -200,6 +200,19 @@ static void victim_leaves_writing(void *argument)
 	victim_leaves(WRITER);
 }
 
+static void victim_abandons(void *argument)
+{
+	(void)argument;
+	must_be(fipc_rwlock_wrlock(l()), 0);
+	come_in(VICTIM, WRITER, 0);
+	gate_open(&victim_ready);
+	gate_pass(&victim_go);
+	trace_me();
+	fipc_word_store(&stage->inside[VICTIM], NOBODY);
+	must_be(fipc_rwlock_abandon(l()), 0);
+	trace_over();
+}
+
 static void victim_gives_up(void *argument)
 {
 	(void)argument;
@@ -239,6 +252,7 @@ struct scene {
 	enum way director;          /* what the director holds, from before the victim begins until after its death */
 	int died_before;            /* the lock comes with a death not yet told */
 	int may_give_up;            /* and may end as not recoverable */
+	int always_told;            /* of a death, wherever the victim is killed, and if it is not */
 	int waiters_late;           /* they come between the victim's last instruction and its death; else before */
 	int victim_holds;           /* it is inside, and waited for, when it begins */
 	int after_its_sleep;        /* the victim is left alone until it has been woken */
@@ -385,7 +399,9 @@ static void come_as_a_stranger(void *argument)
 static const char *what_is_wrong(const struct scene *scene, const struct run *run,
 				 const struct fipc_rwlock_info *before)
 {
-	int expected = before->state == FIPC_RWLOCK_DIED || before->writer_tid == (uint32_t)run->victim, told = 0;
+	int expected = scene->always_told || before->state == FIPC_RWLOCK_DIED ||
+		       before->writer_tid == (uint32_t)run->victim;
+	int told = 0;
 
 	if (!all_done(scene))
 		return "a waiter is stuck";
@@ -461,6 +477,7 @@ SCENE(write_after_a_death, .victim = victim_writes, .died_before = 1, .waiters =
 SCENE(giving_up, .victim = victim_gives_up, .died_before = 1, .may_give_up = 1)
 SCENE(last_reader_leaves, .victim = victim_leaves_reading, .victim_holds = 1, .waiters = {WRITER, READER})
 SCENE(writer_leaves, .victim = victim_leaves_writing, .victim_holds = 1, .waiters = {READER, WRITER})
+SCENE(writer_abandons, .victim = victim_abandons, .victim_holds = 1, .waiters = {READER, WRITER}, .always_told = 1)
 SCENE(reader_finds_the_gate_shut, .victim = victim_reads, .from_its_slot = 1, .waiters = {WRITER, READER})
 SCENE(reader_goes_to_sleep, .victim = victim_reads, .director = WRITER, .waiters = {READER, WRITER})
 SCENE(reader_passes_the_gate, .victim = victim_reads, .director = WRITER, .waiters = {WRITER, READER},
@@ -491,6 +508,7 @@ int main(void)
 		cmocka_unit_test(giving_up),
 		cmocka_unit_test(last_reader_leaves),
 		cmocka_unit_test(writer_leaves),
+		cmocka_unit_test(writer_abandons),
 		cmocka_unit_test(reader_finds_the_gate_shut),
 		cmocka_unit_test(reader_goes_to_sleep),
 		cmocka_unit_test(reader_passes_the_gate),
