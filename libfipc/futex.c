@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <linux/futex.h>
+#include <signal.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -14,7 +15,8 @@
 #define SYS_futex_waitv 449
 #endif
 
-#define SLICE_MS 20 /* how long something may go unnoticed by fipc__futex_wait_first() */
+#define KERNEL_SIGSET_SIZE 8
+#define SLICE_MS 20 /* how long a change, or a signal, may go unnoticed by fipc__futex_wait_first() */
 
 static FIPC_TLS int interruptible;
 
@@ -77,7 +79,8 @@ int fipc__futex_wait_any(const struct futex_place *places, unsigned n, fipc_dead
 	return r == -ENOSYS ? fipc__futex_wait_first(places, n, d) : (int)r;
 }
 
-int fipc__futex_wait_first(const struct futex_place *places, unsigned n, fipc_deadline d)
+/* As fipc__futex_wait_first(), for a while; 1: that is over. */
+static int wait_a_while(const struct futex_place *places, unsigned n, fipc_deadline d)
 {
 	fipc_deadline slice = fipc_after_ms(SLICE_MS);
 	int r;
@@ -85,7 +88,46 @@ int fipc__futex_wait_first(const struct futex_place *places, unsigned n, fipc_de
 		if (__atomic_load_n((const uint32_t *)places[i].word, __ATOMIC_RELAXED) != places[i].expected)
 			return -EAGAIN;
 	r = fipc__futex_wait(places[0].word, places[0].expected, slice < d ? slice : d, FUTEX_SHARED);
-	return r == -ETIMEDOUT && slice < d ? -EAGAIN : r;
+	return (r == -ETIMEDOUT && slice < d) || r == -EINTR ? 1 : r;
+}
+
+/*
+ * Was one of those signals waiting that `open` lets in? Then its handler has run. Not by libc: its ppoll is a point of
+ * cancellation.
+ */
+static bool let_signals_in(const sigset_t *open)
+{
+	struct timespec now = {0};
+	return syscall(SYS_ppoll, NULL, 0, &now, open, KERNEL_SIGSET_SIZE) < 0 && errno == EINTR;
+}
+
+/*
+ * A signal that came at the end of one while, or between two, would be handled, and this would never know. So signals
+ * are kept out, and let in between, where the kernel says whether there was one.
+ */
+static int wait_and_listen(const struct futex_place *places, unsigned n, fipc_deadline d)
+{
+	int r, saved = errno;
+	sigset_t all, open;
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &open);
+	do
+		r = wait_a_while(places, n, d);
+	while (r == 1 && !let_signals_in(&open));
+	pthread_sigmask(SIG_SETMASK, &open, NULL);
+	errno = saved;
+	return r == 1 ? -EINTR : r;
+}
+
+int fipc__futex_wait_first(const struct futex_place *places, unsigned n, fipc_deadline d)
+{
+	int r;
+	if (interruptible)
+		return wait_and_listen(places, n, d);
+	do
+		r = wait_a_while(places, n, d);
+	while (r == 1);
+	return r;
 }
 
 int fipc__futex_wake(const void *w, unsigned n, enum futex_scope scope)

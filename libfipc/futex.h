@@ -23,8 +23,8 @@ struct futex_place {
 int fipc__futex_wait_any(const struct futex_place *places, unsigned n, fipc_deadline d);
 
 /*
- * The same by futex(2) alone: sleep on the first of them, and not for long; the others are looked at before, and by the caller
- * when this says -EAGAIN. For those who want to hear of every signal, and where futex_waitv is missing (valgrind 3.19).
+ * The same by futex(2) alone: sleep on the first of them; at the others it looks every 20 ms (-EAGAIN: one has changed). For
+ * those who want to hear of every signal, and where futex_waitv is missing (valgrind 3.19).
  */
 int fipc__futex_wait_first(const struct futex_place *places, unsigned n, fipc_deadline d);
 
