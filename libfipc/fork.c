@@ -79,6 +79,7 @@ static void enter_once(void)
 	pthread_mutex_init(&objects, NULL);
 	pthread_mutex_init(&threads, NULL);
 	fipc__threads_forked();
+	fipc__strays_forked();
 	fipc__objects_forked();
 	atomic_store_explicit(&page->state, ENTERED, memory_order_release);
 }

@@ -35,6 +35,7 @@ void *fipc__map_wiped_at_fork(size_t size);
 
 /* What a child throws away, each in its own file; called with no lock held, by one thread. */
 void fipc__threads_forked(void);
+void fipc__strays_forked(void);
 void fipc__objects_forked(void);
 
 #endif

@@ -1,12 +1,63 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "park.h"
 
+#include "fork.h"
 #include "slot.h"
 #include "spin.h"
 
 #include <errno.h>
+#include <sched.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/*
+ * Words that are on no listed thread's record: of a thread that has not used fipc yet, and of a handler that
+ * interrupted another operation. They stand here for those who close, that memory is not unmapped under such a one.
+ * Without a lock: handlers cannot wait for the thread that they interrupted.
+ */
+enum { STRAYS = 32 };
+static _Atomic uintptr_t strays[STRAYS]; /* addresses; 0: room for one */
+
+void fipc__strays_forked(void)
+{
+	memset(strays, 0, sizeof(strays));
+}
+
+/* seq_cst: before the change that lets another thread close; pairs with is_stray: that one has seen the change. */
+static bool put_stray(struct debt *debt, const _Atomic uint32_t *w)
+{
+	for (int i = 0; i < STRAYS; i++) {
+		uintptr_t none = 0;
+		if (atomic_compare_exchange_strong(&strays[i], &none, (uintptr_t)w)) {
+			debt->stray = &strays[i];
+			return true;
+		}
+	}
+	return false;
+}
+
+/* Where there is no room, as many are at work, and soon done. */
+static void go_astray(struct debt *debt, const _Atomic uint32_t *w)
+{
+	while (!put_stray(debt, w))
+		sched_yield();
+}
+
+/* seq_cst; pairs with put_stray, and with the release in fipc__settle: who does not find it may unmap the word. */
+static bool is_stray(const _Atomic uint32_t *w)
+{
+	int i = 0;
+	while (i < STRAYS && atomic_load(&strays[i]) != (uintptr_t)w)
+		i++;
+	return i < STRAYS;
+}
+
+bool fipc__park_pending(const _Atomic uint32_t *w)
+{
+	return fipc__robust_pending((const struct mutex *)((uintptr_t)w - offsetof(struct mutex, word))) ||
+	       is_stray(w);
+}
 
 /* What the kernel knows of this thread; NULL: nothing, and it is not to be told either. */
 static struct robust_list_head *find_list(struct debt *debt)
@@ -28,11 +79,15 @@ static struct robust_list_head *find_list(struct debt *debt)
 void fipc__incur(struct debt *debt, struct thread *t, const _Atomic uint32_t *w)
 {
 	struct robust_list_head *head;
-	*debt = (struct debt){0};
-	if (t->top) {
-		debt->pending = fipc__owe(t, w) ? t->pending : NULL;
+	if (debt->stray)
+		return;
+	if (t->top && fipc__owe(t, w)) {
+		debt->pending = t->pending;
 		return;
 	}
+	go_astray(debt, w);
+	if (t->top)
+		return;
 	head = find_list(debt);
 	/* musl fills the offset in after it has told the kernel */
 	if (!head || (head->futex_offset != LINK_GLIBC && head->futex_offset != LINK_MUSL) || head->list_op_pending)
@@ -49,6 +104,9 @@ void fipc__settle(struct debt *debt)
 	if (debt->lent)
 		syscall(SYS_set_robust_list, NULL, sizeof(debt->own));
 	errno = saved;
+	/* release; pairs with is_stray. The last touch. */
+	if (debt->stray)
+		atomic_store_explicit(debt->stray, 0, memory_order_release);
 }
 
 int fipc__park(const _Atomic uint32_t *w, uint32_t expected, const _Atomic uint32_t *v, uint32_t v_expected,

@@ -66,6 +66,7 @@ struct debt {
 	void *_Atomic *pending;
 	struct robust_list_head own;
 	bool lent;
+	_Atomic uintptr_t *stray; /* where it stands for those who close (park.c) */
 };
 void fipc__incur(struct debt *debt, struct thread *t, const _Atomic uint32_t *w);
 void fipc__settle(struct debt *debt);
@@ -79,10 +80,7 @@ int fipc__park(const _Atomic uint32_t *w, uint32_t expected, const _Atomic uint3
 	       fipc_deadline d);
 
 /* Has a thread of this process the word on record: is it asleep on it, or about to wake somebody? */
-static inline bool fipc__park_pending(const _Atomic uint32_t *w)
-{
-	return fipc__robust_pending((const struct mutex *)((uintptr_t)w - offsetof(struct mutex, word)));
-}
+bool fipc__park_pending(const _Atomic uint32_t *w);
 
 /* Wake n sleepers, having changed the state and seen PARK_WAITERS. The word is pending. */
 void fipc__unpark(_Atomic uint32_t *w, unsigned n);
