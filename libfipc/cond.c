@@ -51,16 +51,17 @@ static inline uint32_t sequence_of(uint64_t v)
 	return (uint32_t)v;
 }
 
-/* relaxed, here and in every swap of the state: what is waited for is published by the mutex, and a signaller who has
- * held it since sees WAITERS by that; the kernel compares again before it lets anybody sleep. */
+/* relaxed: what is waited for is published by the mutex, and a signaller who has held it since sees WAITERS by that; the
+ * kernel compares again before it lets anybody sleep. */
 static inline uint64_t look_at(const struct cond *c)
 {
 	return atomic_load_explicit(&c->state, memory_order_relaxed);
 }
 
+/* release: who has seen a signal and closes finds the word pending until its signaller has woken (busy, cond_named.c) */
 static inline bool swap(struct cond *c, uint64_t *v, uint64_t desired)
 {
-	return atomic_compare_exchange_strong_explicit(&c->state, v, desired, memory_order_relaxed,
+	return atomic_compare_exchange_strong_explicit(&c->state, v, desired, memory_order_release,
 						       memory_order_relaxed);
 }
 
@@ -176,7 +177,9 @@ static bool become_courier(struct thread *t, struct cond *c)
 	uint32_t old;
 	if (t->limit - t->top < 2 || !have_turn(t, c, &old)) /* one for the courier, one for the mutex */
 		return false;
-	set_pending(t, node);
+	/* release: who closes and does not find the other word pending any more finds the courier's taken */
+	atomic_store_explicit(t->pending, node, memory_order_release);
+	barrier();
 	push_held(t, node);
 	set_pending(t, NULL);
 	if (old & (WORD_TID | WORD_OWNER_DIED))
@@ -205,7 +208,8 @@ static void courier_is_done(struct thread *t, struct cond *c)
 
 bool fipc__cond_courier_here(const struct cond *c)
 {
-	return fipc__park_pending(&c->courier) || fipc__mutex_word_is_ours(courier_lock(c));
+	/* In this order: who lets go of the word has it pending from before that. */
+	return fipc__mutex_word_is_ours(courier_lock(c)) || fipc__park_pending(&c->courier);
 }
 
 /* ---- wait ---- */
@@ -234,10 +238,7 @@ static uint32_t note_at_courier(struct cond *c)
 	return k;
 }
 
-/*
- * A courier's death wakes by the third word. Who wants to hear of signals does without it: its looks at the sequence,
- * now and then, tell it that it may have been signalled.
- */
+/* A courier's death wakes by the third word. */
 static int sleep_once(struct cond *c, uint32_t seen, fipc_deadline d)
 {
 	const struct futex_place places[] = {
@@ -245,8 +246,6 @@ static int sleep_once(struct cond *c, uint32_t seen, fipc_deadline d)
 		{(const void *)&c->sequence, seen},
 		{(const void *)&c->courier, note_at_courier(c)},
 	};
-	if (fipc__futex_interruptible())
-		return fipc__futex_wait_first(places, 3, d);
 	return fipc__sleep(places, 3, d);
 }
 

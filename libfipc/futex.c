@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -16,7 +17,7 @@
 #endif
 
 #define KERNEL_SIGSET_SIZE 8
-#define SLICE_MS 20 /* how long a change, or a signal, may go unnoticed by fipc__futex_wait_first() */
+#define SLICE_MS 50 /* how long a signal, and without futex_waitv a change, may go unnoticed by who sleeps on several words */
 
 static FIPC_TLS int interruptible;
 
@@ -25,11 +26,6 @@ int fipc_set_interruptible(int on)
 	int old = interruptible;
 	interruptible = on != 0;
 	return old;
-}
-
-bool fipc__futex_interruptible(void)
-{
-	return interruptible != 0;
 }
 
 static int futex(const void *w, int op, uint32_t value, uintptr_t argument, const void *w2, uint32_t value3)
@@ -61,34 +57,34 @@ int fipc__futex_wait(const void *w, uint32_t expected, fipc_deadline d, enum fut
 	return r;
 }
 
-int fipc__futex_wait_any(const struct futex_place *places, unsigned n, fipc_deadline d)
+static int futex_waitv(const struct futex_place *places, unsigned n, fipc_deadline d)
 {
 	struct futex_waitv waiters[FUTEX_PLACES_MAX];
 	struct timespec until = {.tv_sec = d / 1000000000, .tv_nsec = d % 1000000000};
-	const struct timespec *timeout = d == FIPC_FOREVER && !interruptible ? NULL : &until; /* as above */
-	int saved = errno;
 	long r;
 	for (unsigned i = 0; i < n; i++)
 		waiters[i] = (struct futex_waitv){places[i].expected, (uintptr_t)places[i].word, FUTEX_32, 0};
-	do
-		r = syscall(SYS_futex_waitv, waiters, n, 0, timeout, CLOCK_MONOTONIC);
-	while (r < 0 && errno == EINTR && !interruptible);
-	if (r < 0)
-		r = -errno;
-	errno = saved;
-	return r == -ENOSYS ? fipc__futex_wait_first(places, n, d) : (int)r;
+	r = syscall(SYS_futex_waitv, waiters, n, 0, d == FIPC_FOREVER ? NULL : &until, CLOCK_MONOTONIC);
+	return r < 0 ? -errno : (int)r;
 }
 
-/* As fipc__futex_wait_first(), for a while; 1: that is over. */
-static int wait_a_while(const struct futex_place *places, unsigned n, fipc_deadline d)
+/* By futex(2) alone, where futex_waitv is missing (valgrind 3.19): sleep on the first word, having looked at the others. */
+static int wait_first(const struct futex_place *places, unsigned n, fipc_deadline d)
 {
-	fipc_deadline slice = fipc_after_ms(SLICE_MS);
-	int r;
 	for (unsigned i = 1; i < n; i++)
 		if (__atomic_load_n((const uint32_t *)places[i].word, __ATOMIC_RELAXED) != places[i].expected)
 			return -EAGAIN;
-	r = fipc__futex_wait(places[0].word, places[0].expected, slice < d ? slice : d, FUTEX_SHARED);
-	return (r == -ETIMEDOUT && slice < d) || r == -EINTR ? 1 : r;
+	return fipc__futex_wait(places[0].word, places[0].expected, d, FUTEX_SHARED);
+}
+
+/* For a while; false: that is over. */
+static bool wait_a_while(const struct futex_place *places, unsigned n, fipc_deadline d, int *ret)
+{
+	fipc_deadline slice = fipc_after_ms(SLICE_MS), until = slice < d ? slice : d;
+	*ret = futex_waitv(places, n, until);
+	if (*ret == -ENOSYS)
+		*ret = wait_first(places, n, until);
+	return *ret != -EINTR && (*ret != -ETIMEDOUT || until == d);
 }
 
 /*
@@ -102,31 +98,42 @@ static bool let_signals_in(const sigset_t *open)
 }
 
 /*
- * A signal that came at the end of one while, or between two, would be handled, and this would never know. So signals
- * are kept out, and let in between, where the kernel says whether there was one.
+ * futex_waitv does not say that a handler ran which was installed with SA_RESTART; nor would it, or futex(2), of a signal
+ * that came when a time-out was over and the thread was not yet running again. So signals are kept out, and let in now and
+ * then, where the kernel says whether there was one.
  */
 static int wait_and_listen(const struct futex_place *places, unsigned n, fipc_deadline d)
 {
-	int r, saved = errno;
+	bool decided, heard = false;
 	sigset_t all, open;
+	int r;
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &open);
 	do
-		r = wait_a_while(places, n, d);
-	while (r == 1 && !let_signals_in(&open));
+		decided = wait_a_while(places, n, d, &r);
+	while (!decided && !(heard = let_signals_in(&open)));
 	pthread_sigmask(SIG_SETMASK, &open, NULL);
-	errno = saved;
-	return r == 1 ? -EINTR : r;
+	return heard ? -EINTR : r;
 }
 
-int fipc__futex_wait_first(const struct futex_place *places, unsigned n, fipc_deadline d)
+static int wait_any(const struct futex_place *places, unsigned n, fipc_deadline d)
 {
 	int r;
 	if (interruptible)
 		return wait_and_listen(places, n, d);
 	do
-		r = wait_a_while(places, n, d);
-	while (r == 1);
+		r = futex_waitv(places, n, d);
+	while (r == -EINTR);
+	if (r == -ENOSYS)
+		while (!wait_a_while(places, n, d, &r))
+			;
+	return r;
+}
+
+int fipc__futex_wait_any(const struct futex_place *places, unsigned n, fipc_deadline d)
+{
+	int saved = errno, r = wait_any(places, n, d);
+	errno = saved;
 	return r;
 }
 

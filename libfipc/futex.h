@@ -4,7 +4,6 @@
 #define FIPC_FUTEX_H
 
 #include <fipc/base.h>
-#include <stdbool.h>
 
 enum futex_scope { FUTEX_SHARED, FUTEX_THIS_PROCESS };
 
@@ -12,8 +11,8 @@ enum futex_scope { FUTEX_SHARED, FUTEX_THIS_PROCESS };
 int fipc__futex_wait(const void *w, uint32_t expected, fipc_deadline d, enum futex_scope scope);
 
 /*
- * Sleep while every word is as expected, 128 of them at most: the index of one that was woken, or as above. Shared.
- * futex_waitv restarts by itself after a handler that was installed with SA_RESTART: no -EINTR of such a one.
+ * Sleep while every word is as expected, 128 of them at most: the index of one that was woken, or as above. Shared. Who
+ * has asked to be told of signals is told within 50 ms, and has them kept out meanwhile.
  */
 struct futex_place {
 	const void *word;
@@ -21,15 +20,6 @@ struct futex_place {
 };
 #define FUTEX_PLACES_MAX 128
 int fipc__futex_wait_any(const struct futex_place *places, unsigned n, fipc_deadline d);
-
-/*
- * The same by futex(2) alone: sleep on the first of them; at the others it looks every 20 ms (-EAGAIN: one has changed). For
- * those who want to hear of every signal, and where futex_waitv is missing (valgrind 3.19).
- */
-int fipc__futex_wait_first(const struct futex_place *places, unsigned n, fipc_deadline d);
-
-/* Has this thread asked to be told of signals? */
-bool fipc__futex_interruptible(void);
 
 /* Wake up to n. The number woken, or -EFAULT. */
 int fipc__futex_wake(const void *w, unsigned n, enum futex_scope scope);

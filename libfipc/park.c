@@ -115,8 +115,6 @@ int fipc__park(const _Atomic uint32_t *w, uint32_t expected, const _Atomic uint3
 	struct futex_place places[2] = {{(const void *)w, expected}, {(const void *)v, v_expected}};
 	int r;
 	fipc__spun_in_vain();
-	if (v && fipc__futex_interruptible())
-		return fipc__futex_wait_first(places, 2, d);
 	r = fipc__sleep(places, v ? 2 : 1, d);
 	return r > 0 ? 0 : r;
 }

@@ -170,6 +170,43 @@ static void test_woken_by_each(void **state)
 	assert_int_equal(counted(&stage->sem) + counted(&stage->manual) + counted(&stage->bell), 0);
 }
 
+/* ---- signals ---- */
+
+static void handle(int signal)
+{
+	(void)signal;
+}
+
+static void be_interrupted(void *argument)
+{
+	struct sigaction action = {.sa_handler = handle, .sa_flags = SA_RESTART};
+	struct fipc_waitable w[THREE];
+
+	(void)argument;
+	must_be(sigaction(SIGUSR1, &action, NULL), 0);
+	must_be(fipc_set_interruptible(1), 0);
+	name_three(w);
+	must_be(fipc_wait_any(w, THREE, FIPC_FOREVER), -EINTR);
+}
+
+/* One signal is enough, whenever it comes while it sleeps. */
+static void test_interrupted(void **state)
+{
+	(void)state;
+	make_stage();
+	for (int i = 0; i < 20; i++) {
+		pid_t pid = start(be_interrupted, NULL);
+
+		await(asleep_on_sem() == 1);
+		nap_us(i * 5000); /* the moments differ */
+		must_be(kill(pid, SIGUSR1), 0);
+		assert_int_equal(finish(pid), 0);
+	}
+	assert_int_equal(counted(&stage->sem) + counted(&stage->manual) + counted(&stage->bell), 0);
+}
+
+/* ---- others who sleep ---- */
+
 static void pass(fipc_word *w)
 {
 	uint32_t n = fipc_word_load(w);
@@ -428,6 +465,7 @@ int main(void)
 		cmocka_unit_test(test_takes_the_first_and_no_other),
 		cmocka_unit_test(test_many),
 		cmocka_unit_test(test_woken_by_each),
+		cmocka_unit_test(test_interrupted),
 		cmocka_unit_test(test_does_not_eat_the_others_wakeup),
 		cmocka_unit_test(test_killed_when_woken),
 		cmocka_unit_test(test_hands_on_a_dead_ones_wakeup),

@@ -46,8 +46,7 @@ struct fipc_waitable {
  * Returns the index of the one that was ready, 0 to n - 1; or, and then nothing was taken,
  *	-EAGAIN     none is (d <= 0)
  *	-ETIMEDOUT  the deadline passed
- *	-EINTR      a signal was handled, and the thread asked to be told (fipc_set_interruptible); where more than
- *	            one thing is slept on, only if its handler was installed without SA_RESTART
+ *	-EINTR      a signal was handled, and the thread asked to be told (fipc_set_interruptible)
  *	-EINVAL     n is 0 or more than FIPC_WAIT_MAX, an unknown kind, not an object of that kind, or destroyed
  *	            meanwhile
  *	-E2BIG      they take more than 128 futex words together: a semaphore takes 1, an auto-reset event 1, a manual
