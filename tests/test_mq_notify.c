@@ -297,6 +297,12 @@ IN_CHILD(test_notify_as_it_is_emptied)
 	}
 }
 
+static void child_waits_and_listens(void *argument)
+{
+	fipc_set_interruptible(1);
+	child_waits(argument);
+}
+
 /* A receiver who waits gets the message, and nobody is told. */
 IN_CHILD(test_notify_and_a_receiver)
 {
@@ -307,7 +313,7 @@ IN_CHILD(test_notify_and_a_receiver)
 	block_signal();
 	must_be(fipc_mq_notify(q, &by_signal), 0);
 	for (int i = 0; i < 20; i++) {
-		pid = start(child_waits, q);
+		pid = start(i % 2 ? child_waits_and_listens : child_waits, q);
 		await(asleep_in_futex(pid));
 		send_to(q);
 		must_be(finish(pid), 0);
