@@ -1,6 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <errno.h>
-#include <libsmartcols/libsmartcols.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,7 +6,6 @@
 #include <strings.h>
 #include <time.h>
 
-#include "color.h"
 #include "column.h"
 #include "say.h"
 
@@ -74,71 +71,6 @@ int columns_select(struct selection *ret, const struct command *command, const s
 	if (r == STATUS_DONE && !ret->n)
 		return misuse("--output names no column; see fipcctl %s --help", command->name);
 	return r;
-}
-
-static int add_column(struct libscols_table *table, const struct column *c)
-{
-	static const int flags[] = {
-		[ALIGN_LEFT] = 0, [ALIGN_RIGHT] = SCOLS_FL_RIGHT, [ALIGN_LEFT_CUT] = SCOLS_FL_TRUNC};
-
-	struct libscols_column *column = scols_table_new_column(table, c->name, 0, flags[c->align]);
-
-	if (!column)
-		return -ENOMEM;
-	return scols_cell_set_color(scols_column_get_header(column), shade_begin(SHADE_HEADING));
-}
-
-/* The cell is taken over, also on failure. NULL: no memory. */
-static int add_cell(struct libscols_line *line, unsigned i, const char *column, char *cell)
-{
-	const char *color = cell ? shade_begin(shade_of(column, cell)) : "";
-	int r = cell ? scols_line_refer_data(line, i, cell) : -ENOMEM;
-
-	if (r)
-		free(cell);
-	return r == 0 && *color ? scols_cell_set_color(scols_line_get_cell(line, i), color) : r;
-}
-
-static int add_row(struct libscols_table *table, const struct selection *s, const json_t *row)
-{
-	struct libscols_line *line = scols_table_new_line(table, NULL);
-	int r = line ? 0 : -ENOMEM;
-
-	for (unsigned i = 0; r == 0 && i < s->n; i++)
-		r = add_cell(line, i, s->columns[i]->name, s->columns[i]->format(json_at(row, s->columns[i]->path)));
-	return r;
-}
-
-static int fill_table(struct libscols_table *table, const struct selection *s, const json_t *rows)
-{
-	size_t index;
-	json_t *row;
-	int r = 0;
-
-	for (unsigned i = 0; r == 0 && i < s->n; i++)
-		r = add_column(table, s->columns[i]);
-	json_array_foreach((json_t *)rows, index, row) {
-		if (r == 0)
-			r = add_row(table, s, row);
-	}
-	return r;
-}
-
-int columns_table(const struct selection *selection, const json_t *rows, const struct settings *settings)
-{
-	struct libscols_table *table = scols_new_table();
-	int r;
-
-	if (!table)
-		return fail("out of memory");
-	scols_table_enable_noheadings(table, settings->no_headings);
-	scols_table_enable_colors(table, color_wanted(settings));
-	scols_table_enable_noencoding(table, 1); /* cells are printable ASCII already */
-	r = fill_table(table, selection, rows);
-	if (r == 0 && json_array_size(rows) > 0)
-		r = scols_print_table(table);
-	scols_unref_table(table);
-	return r ? fail("cannot print the table: %s", strerror(-r)) : STATUS_DONE;
 }
 
 void columns_print(const struct column *columns, const char *defaults)

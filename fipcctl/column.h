@@ -27,9 +27,6 @@ struct selection {
 /* The columns that the command line chooses. Returns an exit status. */
 int columns_select(struct selection *ret, const struct command *command, const struct settings *settings);
 
-/* Print an array of JSON objects as a table on stdout. Returns an exit status. */
-int columns_table(const struct selection *selection, const json_t *rows, const struct settings *settings);
-
 /* List them on stdout for --help. */
 void columns_print(const struct column *columns, const char *defaults);
 

@@ -7,6 +7,7 @@
 #include "object.h"
 #include "say.h"
 #include "source.h"
+#include "table.h"
 
 /* The verdict and the number of entries depend on whether this was a dry run: they are put into each row beforehand. */
 static const struct column columns[] = {
@@ -78,7 +79,7 @@ static int print_table(const json_t *objects, const struct selection *selection,
 		if (is_news(object, settings))
 			failed |= add_row(rows, object, settings);
 	}
-	r = failed ? fail("out of memory") : columns_table(selection, rows, settings);
+	r = failed ? fail("out of memory") : table_of(selection, rows, settings);
 	json_decref(rows);
 	return r;
 }

@@ -8,6 +8,7 @@
 #include "object.h"
 #include "say.h"
 #include "source.h"
+#include "table.h"
 
 /* "12/34", or "12" of a process's first thread. */
 static char *thread_name(const json_t *thread)
@@ -78,7 +79,7 @@ static int print_deadlocks(const json_t *deadlocks)
 static int print_for_people(const json_t *graph, const struct selection *selection, const struct settings *settings)
 {
 	const json_t *deadlocks = json_object_get(graph, "deadlocks");
-	int r = columns_table(selection, json_object_get(graph, "waits"), settings);
+	int r = table_of(selection, json_object_get(graph, "waits"), settings);
 
 	if (r == STATUS_DONE && json_array_size(deadlocks) && !settings->no_headings)
 		putchar('\n');

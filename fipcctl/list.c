@@ -3,12 +3,14 @@
 #include <pwd.h>
 #include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "column.h"
 #include "command.h"
 #include "object.h"
 #include "say.h"
 #include "source.h"
+#include "table.h"
 
 static const struct column columns[] = {
 	{"NAME", "its name", "name", format_text, ALIGN_LEFT},
@@ -28,7 +30,7 @@ static const struct column columns[] = {
 	{"DEATHS", "times that an owner died inside", "state.owner_deaths", format_integer, ALIGN_RIGHT},
 	{"CONTENDED", "times that it was had only after waiting", "state.contended", format_integer, ALIGN_RIGHT},
 	{"ACQUISITIONS", "times that it was had", "state.acquisitions", format_integer, ALIGN_RIGHT},
-	{"FLAGS", "persistent, timestamps, autoreset, owned", "", format_flags, ALIGN_LEFT},
+	{"FLAGS", "persistent, timestamps, autoreset, owned", "flags", format_flags, ALIGN_LEFT},
 	{"RECLAIM", "why gc takes it or leaves it", "reclaim.reason", format_text, ALIGN_LEFT},
 	{"ACQUIRED", "when a py-mutex or py-sema was had last", "state.acquired_usec", format_microseconds, ALIGN_LEFT},
 	{"CREATED", "when it was made", "created_usec", format_microseconds, ALIGN_LEFT},
@@ -54,17 +56,80 @@ static int select_user(struct source_filter *filter, const char *name)
 	return STATUS_DONE;
 }
 
+/* ---- as a table: rows are made as objects come, and of each object only what the columns want is asked for ---- */
+
+static int want(json_t *fields, const char *path)
+{
+	return json_array_append_new(fields, json_stringn(path, strcspn(path, ".")));
+}
+
+/* A cell that is made of the whole object tells of its state, or why it has none. */
+static json_t *fields_of(const struct selection *selection)
+{
+	json_t *fields = json_array();
+	int r = 0;
+
+	for (unsigned i = 0; i < selection->n; i++) {
+		const char *path = selection->columns[i]->path;
+
+		r |= *path ? want(fields, path) : want(fields, "state") | want(fields, "error");
+	}
+	if (r == 0)
+		return fields;
+	json_decref(fields);
+	return NULL;
+}
+
+static int add_row(json_t *object, void *table)
+{
+	table_add_row(table, object);
+	return 0;
+}
+
+static void drop_rows(void *table)
+{
+	table_drop_rows(table);
+}
+
+static int print_table(struct source *source, const struct source_filter *filter, const struct selection *selection,
+		       const struct settings *settings)
+{
+	struct table table;
+	const struct source_sink sink = {add_row, drop_rows, &table};
+	json_t *fields = fields_of(selection);
+	int r;
+
+	if (!fields)
+		return fail("out of memory");
+	table_begin(&table, selection, settings);
+	r = source_each(source, filter, fields, &sink);
+	if (r == STATUS_DONE)
+		r = table_print(&table);
+	table_end(&table);
+	json_decref(fields);
+	return r;
+}
+
+/* ---- the command ---- */
+
+static int print_objects(struct source *source, const struct source_filter *filter)
+{
+	json_t *objects = NULL;
+	int r = source_select(source, filter, &objects);
+
+	if (r == STATUS_DONE)
+		r = print_json("objects", objects);
+	json_decref(objects);
+	return r;
+}
+
 static int print(const struct selection *selection, const struct settings *settings, const struct source_filter *filter)
 {
 	struct source *source = NULL;
-	json_t *objects = NULL;
 	int r = source_open(&source, settings);
 
 	if (r == STATUS_DONE)
-		r = source_select(source, filter, &objects);
-	if (r == STATUS_DONE)
-		r = settings->json ? print_json("objects", objects) : columns_table(selection, objects, settings);
-	json_decref(objects);
+		r = settings->json ? print_objects(source, filter) : print_table(source, filter, selection, settings);
 	source_close(source);
 	return r;
 }

@@ -66,9 +66,8 @@ char *format_owner(const json_t *object)
 	return strdup(text);
 }
 
-char *format_flags(const json_t *object)
+char *format_flags(const json_t *flags)
 {
-	const json_t *flags = json_object_get(object, "flags");
 	char text[200] = "";
 	const char *name;
 	json_t *value;

@@ -9,7 +9,7 @@
 char *format_state(const json_t *object);
 char *format_detail(const json_t *object); /* what matters for its type, in a few words */
 char *format_owner(const json_t *object);
-char *format_flags(const json_t *object);
+char *format_flags(const json_t *flags); /* not the whole: the member of this name */
 
 /* How long its owner has had it, as far as that is known; -1: nobody has it, or it is not known. */
 json_int_t held_nsec(const json_t *object);

@@ -10,6 +10,7 @@
 #include "object.h"
 #include "say.h"
 #include "source.h"
+#include "table.h"
 
 static int64_t now_usec(clockid_t clock)
 {
@@ -58,7 +59,7 @@ static int print(const struct selection *selection, const struct settings *setti
 	if (r == STATUS_DONE)
 		r = source_processes(source, &processes);
 	if (r == STATUS_DONE)
-		r = settings->json ? print_json("processes", processes) : columns_table(selection, processes, settings);
+		r = settings->json ? print_json("processes", processes) : table_of(selection, processes, settings);
 	json_decref(processes);
 	source_close(source);
 	return r;

@@ -15,6 +15,7 @@
 #include "object.h"
 #include "say.h"
 #include "source.h"
+#include "table.h"
 
 enum { ERRORS = 200 }; /* errnos of Linux are below */
 
@@ -275,7 +276,7 @@ static char *created_line(const json_t *object)
 
 static char *flags_line(const json_t *object)
 {
-	char *flags = format_flags(object);
+	char *flags = format_flags(json_object_get(object, "flags"));
 
 	if (flags && !strcmp(flags, "-"))
 		*flags = '\0';
@@ -412,7 +413,7 @@ static int print_rows(const struct column *columns, const json_t *rows, const st
 	for (const struct column *c = columns; c->name; c++)
 		selection.columns[selection.n++] = c;
 	putchar('\n');
-	return columns_table(&selection, rows, settings);
+	return table_of(&selection, rows, settings);
 }
 
 static int print_holders(const json_t *object, const struct settings *settings)

@@ -204,27 +204,32 @@ static int call(struct source *s, const char *method, json_t *parameters, const 
 	return r;
 }
 
-static int take_objects(json_t *parameters, void *objects)
+static int take_objects(json_t *parameters, void *context)
 {
-	json_t *some = json_object_get(parameters, "objects");
+	const struct source_sink *sink = context;
+	json_t *objects = json_object_get(parameters, "objects"), *object;
+	size_t index;
+	int r = json_is_array(objects) ? 0 : -EBADMSG;
 
-	return !json_is_array(some) ? -EBADMSG : json_array_extend(objects, some) < 0 ? -ENOMEM : 0;
+	json_array_foreach(objects, index, object) {
+		if (r == 0)
+			r = sink->add(object, sink->context);
+	}
+	return r;
 }
 
 /* The method List, whose reply comes in pieces: all of it would be too large for one. */
-static int call_list(struct source *s, json_t *parameters, json_t **ret)
+static int call_list(struct source *s, json_t *parameters, const struct source_sink *sink)
 {
-	json_t *objects = json_array(), *reply = NULL;
+	json_t *reply = NULL;
 	char *error = NULL;
-	int r = wire_client_call_more(s->client, INTERFACE "List", parameters, take_objects, objects, &reply, &error);
+	int r = wire_client_call_more(s->client, INTERFACE "List", parameters, take_objects, (void *)sink, &reply,
+				      &error);
 
 	if (r < 0)
 		r = daemon_failed(s, r == -EAGAIN ? "no answer" : strerror(-r));
 	else if (error)
 		r = daemon_refused(s, error, false);
-	else
-		*ret = json_incref(objects);
-	json_decref(objects);
 	json_decref(reply);
 	free(error);
 	return r;
@@ -242,12 +247,14 @@ static void forget_daemon(struct source *s)
 	s->client = NULL;
 }
 
-static int ask_for_list(struct source *s, json_t *parameters, json_t **ret)
+static int ask_for_list(struct source *s, json_t *parameters, const struct source_sink *sink)
 {
-	int r = parameters ? call_list(s, parameters, ret) : no_parameters();
+	int r = parameters ? call_list(s, parameters, sink) : no_parameters();
 
-	if (r == LOOK_FOR_YOURSELF)
-		forget_daemon(s);
+	if (r != LOOK_FOR_YOURSELF)
+		return r;
+	forget_daemon(s);
+	sink->begin_anew(sink->context); /* it may have told of some */
 	return r;
 }
 
@@ -270,69 +277,96 @@ static int ask(struct source *s, const char *method, json_t *parameters, const c
 
 struct scan {
 	const struct source *source;
-	struct who *who; /* NULL: nobody asks */
-	json_t *array;
+	const struct source_sink *sink;
+	struct object_filter wanted;
+	unsigned members; /* of an object */
+	struct who *who;  /* NULL: nobody asks */
 };
 
-static int add_object(const struct fipc_object *object, void *context)
+/* value: a new reference, or NULL, out of memory. */
+static int tell(const struct scan *scan, json_t *value)
 {
-	struct scan *scan = context;
-	json_t *json = fipc_object_to_json(object, scan->source->directory);
-	int r = json && scan->who ? who_add(scan->who, object, json) : 0;
+	int r = value ? scan->sink->add(value, scan->sink->context) : -ENOMEM;
 
-	return json_array_append_new(scan->array, json) ? -ENOMEM : r;
+	json_decref(value);
+	return r;
 }
 
-static int add_process(const struct fipc_process *process, void *context)
+static int tell_object(const struct fipc_object *object, void *context)
 {
-	struct scan *scan = context;
+	const struct scan *scan = context;
 
-	return json_array_append_new(scan->array, fipc_process_to_json(process, scan->source->directory)) ? -ENOMEM : 0;
+	if (!object_is_wanted(object, &scan->wanted))
+		return 0;
+	return tell(scan, fipc_object_to_json(object, scan->source->directory, scan->who, scan->members));
 }
 
-static int start_scan(struct scan *scan, const struct source *s)
+static int tell_process(const struct fipc_process *process, void *context)
 {
-	if (!s->registry && !s->absent)
-		return cannot_open(s, s->registry_error);
-	scan->source = s;
-	scan->who = NULL;
-	scan->array = json_array();
-	return scan->array ? STATUS_DONE : fail("out of memory");
-}
+	const struct scan *scan = context;
 
-static int finish_scan(struct scan *scan, int error, json_t **ret)
-{
-	if (error) {
-		json_decref(scan->array);
-		return fail("cannot read the directory %s: %s", scan->source->directory, strerror(-error));
-	}
-	*ret = scan->array;
-	return STATUS_DONE;
+	return tell(scan, fipc_process_to_json(process, scan->source->directory));
 }
 
 /* As fipcd does: who has them and who sleeps is told of what is only looked at. */
 static int walk(fipc_registry *registry, unsigned flags, const struct fipc_filter *filter, struct scan *scan)
 {
-	int r = flags & FIPC_WALK_COLLECT ? 0 : who_look(&scan->who, registry);
+	bool only_looks = !(flags & FIPC_WALK_COLLECT);
+	int r = only_looks && object_tells_who(scan->members) ? who_look(&scan->who, registry) : 0;
 
 	if (r == 0)
-		r = fipc_registry_walk(registry, flags, filter, add_object, scan);
+		r = fipc_registry_walk(registry, flags, filter, tell_object, scan);
 	who_free(scan->who);
 	return r;
 }
 
-static int scan_objects(struct source *s, unsigned flags, const char *pattern, const char *type, json_t **ret)
+static int can_scan(const struct source *s)
 {
-	struct fipc_filter filter = {.pattern = pattern};
-	struct scan scan;
-	int r = start_scan(&scan, s);
+	return s->registry || s->absent ? STATUS_DONE : cannot_open(s, s->registry_error);
+}
 
-	if (r != STATUS_DONE)
-		return r;
-	if (type)
-		filter.type = (enum fipc_type)fipc_type_from_name(type);
-	r = s->absent ? 0 : walk(s->registry, flags, &filter, &scan);
-	return finish_scan(&scan, r, ret);
+static int scanned(const struct source *s, int error)
+{
+	return error ? fail("cannot read the directory %s: %s", s->directory, strerror(-error)) : STATUS_DONE;
+}
+
+static unsigned members_of(const json_t *fields)
+{
+	const json_t *name;
+	unsigned members = fields ? 0 : OBJECT_WHOLE;
+	size_t index;
+
+	json_array_foreach(fields, index, name)
+		members |= object_member(json_string_value(name));
+	return members;
+}
+
+static int scan_objects(struct source *s, unsigned flags, const struct source_filter *wanted, const json_t *fields,
+			const struct source_sink *sink)
+{
+	struct scan scan = {
+		.source = s,
+		.sink = sink,
+		.wanted = {.state = wanted->state, .pid = (int)wanted->pid},
+		.members = members_of(fields),
+	};
+	struct fipc_filter filter = {
+		.pattern = wanted->pattern, .by_owner = wanted->has_uid, .owner = (uint32_t)wanted->uid};
+
+	if (can_scan(s) != STATUS_DONE)
+		return STATUS_FAILED;
+	if (wanted->type)
+		filter.type = (enum fipc_type)fipc_type_from_name(wanted->type);
+	return scanned(s, s->absent ? 0 : walk(s->registry, flags, &filter, &scan));
+}
+
+static int scan_processes(struct source *s, const struct source_sink *sink)
+{
+	struct scan scan = {.source = s, .sink = sink};
+
+	if (can_scan(s) != STATUS_DONE)
+		return STATUS_FAILED;
+	return scanned(s, s->absent ? 0 : fipc_registry_processes(s->registry, 0, tell_process, &scan));
 }
 
 static int ignore_process(const struct fipc_process *process, void *context)
@@ -352,55 +386,58 @@ static void sweep_trackers(struct source *s)
 
 /* ---- what the commands call ---- */
 
-static bool is_attached(const json_t *object, json_int_t pid)
+static int append(json_t *value, void *array)
 {
-	const json_t *attachment;
-	size_t index;
-
-	json_array_foreach(json_object_get(object, "attachments"), index, attachment) {
-		if (json_number(attachment, "pid") == pid)
-			return true;
-	}
-	return false;
+	return json_array_append(array, value) ? -ENOMEM : 0;
 }
 
-/* As fipcd does, what the registry cannot. */
-static bool is_wanted(const json_t *object, const struct source_filter *filter)
+static void clear(void *array)
 {
-	if (filter->state && strcmp(filter->state, json_text(object, "state.state")) != 0)
-		return false;
-	if (filter->has_uid && json_number(object, "uid") != filter->uid)
-		return false;
-	return !filter->pid || is_attached(object, filter->pid);
+	json_array_clear(array);
 }
 
-static void drop_unwanted(json_t *objects, const struct source_filter *filter)
+static struct source_sink into(json_t *array)
 {
-	for (size_t i = json_array_size(objects); i > 0; i--)
-		if (!is_wanted(json_array_get(objects, i - 1), filter))
-			json_array_remove(objects, i - 1);
+	return (struct source_sink){append, clear, array};
 }
 
-static int ask_for_objects(struct source *s, const struct source_filter *filter, json_t **ret)
+/* What came into it; NULL: there was no memory for one. */
+static int give(json_t *array, int r, json_t **ret)
 {
-	json_t *parameters = json_pack("{ss, ss*, ss*, ss*, so*, so*}", "dir", s->directory, "name", filter->pattern,
-				       "type", filter->type, "state", filter->state, "uid",
+	if (r == STATUS_DONE && !array)
+		return fail("out of memory");
+	if (r == STATUS_DONE)
+		*ret = array;
+	else
+		json_decref(array);
+	return r;
+}
+
+static int ask_for_objects(struct source *s, const struct source_filter *filter, const json_t *fields,
+			   const struct source_sink *sink)
+{
+	json_t *parameters = json_pack("{ss, ss*, ss*, ss*, so*, so*, sO*}", "dir", s->directory, "name",
+				       filter->pattern, "type", filter->type, "state", filter->state, "uid",
 				       filter->has_uid ? json_integer(filter->uid) : NULL, "pid",
-				       filter->pid ? json_integer(filter->pid) : NULL);
+				       filter->pid ? json_integer(filter->pid) : NULL, "fields", (json_t *)fields);
 
-	return ask_for_list(s, parameters, ret);
+	return ask_for_list(s, parameters, sink);
+}
+
+int source_each(struct source *s, const struct source_filter *filter, const json_t *fields,
+		const struct source_sink *sink)
+{
+	int r = s->client ? ask_for_objects(s, filter, fields, sink) : LOOK_FOR_YOURSELF;
+
+	return r == LOOK_FOR_YOURSELF ? scan_objects(s, 0, filter, fields, sink) : r;
 }
 
 int source_select(struct source *s, const struct source_filter *filter, json_t **ret)
 {
-	int r = s->client ? ask_for_objects(s, filter, ret) : LOOK_FOR_YOURSELF;
+	json_t *array = json_array();
+	const struct source_sink sink = into(array);
 
-	if (r != LOOK_FOR_YOURSELF)
-		return r;
-	r = scan_objects(s, 0, filter->pattern, filter->type, ret);
-	if (r == STATUS_DONE)
-		drop_unwanted(*ret, filter);
-	return r;
+	return give(array, source_each(s, filter, NULL, &sink), ret);
 }
 
 int source_list(struct source *s, const char *pattern, const char *type, json_t **ret)
@@ -410,22 +447,30 @@ int source_list(struct source *s, const char *pattern, const char *type, json_t 
 
 int source_processes(struct source *s, json_t **ret)
 {
-	struct scan scan;
+	struct source_sink sink;
+	json_t *array;
 	int r = LOOK_FOR_YOURSELF;
 
 	if (s->client)
 		r = ask(s, INTERFACE "ListProcesses", json_pack("{ss}", "dir", s->directory), "processes", ret);
 	if (r != LOOK_FOR_YOURSELF)
 		return r;
-	r = start_scan(&scan, s);
-	if (r != STATUS_DONE)
-		return r;
-	r = s->absent ? 0 : fipc_registry_processes(s->registry, 0, add_process, &scan);
-	return finish_scan(&scan, r, ret);
+	array = json_array();
+	sink = into(array);
+	return give(array, scan_processes(s, &sink), ret);
+}
+
+static int collect_ourselves(struct source *s, unsigned flags, const struct source_filter *filter, json_t **ret)
+{
+	json_t *array = json_array();
+	const struct source_sink sink = into(array);
+
+	return give(array, scan_objects(s, flags, filter, NULL, &sink), ret);
 }
 
 int source_collect(struct source *s, const char *pattern, const char *type, bool dry_run, json_t **ret)
 {
+	const struct source_filter filter = {.pattern = pattern, .type = type};
 	int r = LOOK_FOR_YOURSELF;
 
 	if (s->client)
@@ -435,7 +480,7 @@ int source_collect(struct source *s, const char *pattern, const char *type, bool
 			"objects", ret);
 	if (r != LOOK_FOR_YOURSELF)
 		return r;
-	r = scan_objects(s, dry_run ? 0 : FIPC_WALK_COLLECT, pattern, type, ret);
+	r = collect_ourselves(s, dry_run ? 0 : FIPC_WALK_COLLECT, &filter, ret);
 	if (r == STATUS_DONE && !dry_run)
 		sweep_trackers(s);
 	return r;

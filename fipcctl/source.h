@@ -30,6 +30,19 @@ struct source_filter {
 	bool has_uid;
 	json_int_t uid, pid; /* pid 0: any */
 };
+/*
+ * Told one by one, borrowed, as they are found. fields: only these members of each, an array of names; NULL: all.
+ * add returns 0 or a negative errno; begin_anew: what was added so far does not count.
+ */
+struct source_sink {
+	int (*add)(json_t *object, void *context);
+	void (*begin_anew)(void *context);
+	void *context;
+};
+int source_each(struct source *s, const struct source_filter *filter, const json_t *fields,
+		const struct source_sink *sink);
+
+/* All of them, whole: an array. */
 int source_select(struct source *s, const struct source_filter *filter, json_t **ret);
 
 /* Processes that are tracked: an array. */

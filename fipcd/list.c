@@ -4,6 +4,7 @@
  * and others are answered. With `more` what was found is sent, and read, before the next look.
  */
 #include "array.h"
+#include "encode.h"
 #include "limit.h"
 #include "request.h"
 
@@ -16,8 +17,9 @@ struct listing {
 	struct request request; /* without the call */
 	struct array objects;
 	struct fipc_filter filter;
-	char *pattern, *state, *reason; /* NULL: any */
-	int pid;                        /* 0: any */
+	struct object_filter wanted;
+	char *pattern, *state, *reason; /* of the two filters; NULL: any */
+	unsigned members;               /* of each object */
 	struct directory **directories; /* to look at */
 	size_t n_directories, next;
 	struct directory *directory; /* the one that is being looked at, */
@@ -26,37 +28,14 @@ struct listing {
 	struct who *who;             /* as it was when the walk began */
 };
 
-static bool is_attached(json_t *object, int pid)
-{
-	size_t i;
-	json_t *attachment;
-	json_array_foreach(json_object_get(object, "attachments"), i, attachment)
-		if (json_integer_value(json_object_get(attachment, "pid")) == pid)
-			return true;
-	return false;
-}
-
-static bool says(json_t *object, const char *part, const char *key, const char *wanted)
-{
-	const char *value = json_string_value(json_object_get(json_object_get(object, part), key));
-	return !wanted || (value && strcmp(value, wanted) == 0);
-}
-
-/* Asked of what the caller is shown: what he may not see he cannot find by it. */
-static bool is_wanted(const struct listing *l, json_t *object)
-{
-	return says(object, "state", "state", l->state) && says(object, "reclaim", "reason", l->reason) &&
-	       (l->pid == 0 || is_attached(object, l->pid));
-}
-
 static int list_object(const struct fipc_object *object, void *context)
 {
 	struct listing *l = context;
-	json_t *json = request_object_to_json(&l->request, l->directory, object, l->who);
-	if (json && !is_wanted(l, json))
-		json_decref(json);
-	else
-		array_add(&l->objects, json);
+	struct fipc_object outside;
+	const struct fipc_object *seen = request_sees(&l->request, object, &outside);
+	/* Asked of what the caller is shown: what he may not see he cannot find by it. */
+	if (object_is_wanted(seen, &l->wanted))
+		object_write(&l->objects.text, seen, directory_path(l->directory), l->who, l->members);
 	return array_is_full(&l->objects) ? -EMSGSIZE : 0;
 }
 
@@ -74,7 +53,7 @@ static int open_walk(struct listing *l)
 {
 	l->directory = l->directories[l->next++];
 	int r = directory_open(l->directory, &l->registry);
-	if (r >= 0)
+	if (r >= 0 && object_tells_who(l->members))
 		r = who_look(&l->who, l->registry);
 	if (r >= 0)
 		r = fipc_walk_open(&l->walk, l->registry, 0, &l->filter);
@@ -102,9 +81,9 @@ static int look_on(struct listing *l)
 
 static int say_error(struct listing *l, int error)
 {
-	if (l->objects.error < 0)
-		return l->objects.error;
-	int r = error == -EMSGSIZE ? answer_too_large(&l->request, l->objects.bytes)
+	if (l->objects.text.failed)
+		return -ENOMEM;
+	int r = error == -EMSGSIZE ? answer_too_large(&l->request, array_bytes(&l->objects))
 				   : answer_failed(&l->request, l->directory, error);
 	return r < 0 ? r : ANSWER_IS_OVER;
 }
@@ -114,9 +93,9 @@ static int go_on(struct answer *answer, struct connection *connection)
 	struct listing *l = (struct listing *)answer;
 	int r = look_on(l);
 	bool all = r == 0;
-	if (all || (r > 0 && l->request.more && l->objects.bytes >= LIMIT_LIST_CHUNK))
+	if (all || (r > 0 && l->request.more && array_bytes(&l->objects) >= LIMIT_LIST_CHUNK))
 		r = array_end(&l->objects, &connection->out, !all);
-	l->answer.held = wire_buffer_pending(&l->objects.text);
+	l->answer.held = array_bytes(&l->objects);
 	if (r < 0)
 		return say_error(l, r);
 	return all ? ANSWER_IS_OVER : ANSWER_GOES_ON;
@@ -161,7 +140,6 @@ static struct listing *listing_new(const struct request *request)
 		.out = request->out,
 		.more = request->more,
 	};
-	l->pid = arguments->pid;
 	l->directories = calloc(request->service->n_directories, sizeof(struct directory *));
 	if (!l->directories || !copy(&l->pattern, arguments->name) || !copy(&l->state, arguments->state) ||
 	    !copy(&l->reason, arguments->reason)) {
@@ -174,6 +152,8 @@ static struct listing *listing_new(const struct request *request)
 		.by_owner = arguments->by_owner,
 		.owner = arguments->owner,
 	};
+	l->wanted = (struct object_filter){.state = l->state, .reason = l->reason, .pid = arguments->pid};
+	l->members = arguments->members ? arguments->members : OBJECT_WHOLE;
 	array_begin(&l->objects, "{\"parameters\":{\"objects\":[");
 	return l;
 }

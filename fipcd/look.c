@@ -9,23 +9,12 @@
 #include <errno.h>
 #include <string.h>
 
-static json_t *whole(const struct fipc_object *object, const char *dir, const struct who *who)
+const struct fipc_object *request_sees(const struct request *request, const struct fipc_object *object,
+				       struct fipc_object *outside)
 {
-	json_t *json = fipc_object_to_json(object, dir);
-	if (json && who && who_add(who, object, json) < 0) {
-		json_decref(json);
-		return NULL;
-	}
-	return json;
-}
-
-json_t *request_object_to_json(const struct request *request, const struct directory *d,
-			       const struct fipc_object *object, const struct who *who)
-{
-	const char *dir = directory_path(d);
 	if (caller_reads(&request->connection->caller, object->uid, object->gid, object->mode))
-		return whole(object, dir, who);
-	const struct fipc_object outside = {
+		return object;
+	*outside = (struct fipc_object){
 		.name = object->name,
 		.type = object->type,
 		.uid = object->uid,
@@ -35,7 +24,14 @@ json_t *request_object_to_json(const struct request *request, const struct direc
 		.error = -EACCES,
 		.reason = FIPC_KEEP_NOT_PERMITTED,
 	};
-	return fipc_object_to_json(&outside, dir);
+	return outside;
+}
+
+json_t *request_object_to_json(const struct request *request, const struct directory *d,
+			       const struct fipc_object *object, const struct who *who)
+{
+	struct fipc_object outside;
+	return fipc_object_to_json(request_sees(request, object, &outside), directory_path(d), who, OBJECT_WHOLE);
 }
 
 /* ---- one object ---- */
@@ -132,7 +128,7 @@ static int reply_view(struct view *view, const char *head, visit_fn visit)
 	if (r == 0)
 		r = array_end(&view->array, request->out, false);
 	if (r == -EMSGSIZE)
-		r = answer_too_large(request, view->array.bytes);
+		r = answer_too_large(request, array_bytes(&view->array));
 	array_free(&view->array);
 	return r < 0 ? r : 0;
 }
@@ -140,7 +136,7 @@ static int reply_view(struct view *view, const char *head, visit_fn visit)
 static int view_process(const struct fipc_process *process, void *context)
 {
 	struct view *view = context;
-	array_add(&view->array, fipc_process_to_json(process, directory_path(view->directory)));
+	process_write(&view->array.text, process, directory_path(view->directory));
 	return array_is_full(&view->array);
 }
 
@@ -161,8 +157,10 @@ int run_list_processes(struct request *request)
 static int view_collected(const struct fipc_object *object, void *context)
 {
 	struct view *view = context;
+	struct fipc_object outside;
 	if (!array_is_full(&view->array))
-		array_add(&view->array, request_object_to_json(view->request, view->directory, object, view->who));
+		object_write(&view->array.text, request_sees(view->request, object, &outside),
+			     directory_path(view->directory), view->who, OBJECT_WHOLE);
 	return 0;
 }
 

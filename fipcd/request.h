@@ -19,6 +19,7 @@ struct arguments {
 	bool dry_run, by_owner;
 	uid_t owner;
 	int pid; /* 0: not given */
+	unsigned members; /* of each object only these, bits of encode.h; 0: not given */
 };
 
 struct request {
@@ -70,7 +71,11 @@ int answer_refused(struct request *request, const char *what, const struct found
 int request_find_object(struct request *request, struct found *ret);
 void found_done(struct found *found);
 
-/* As the caller may see it, with who has it and sleeps on it (NULL: without); a new reference, NULL: no memory. */
+/* What the caller may see of it: the object itself, or *outside, what `ls -l` shows of it. */
+const struct fipc_object *request_sees(const struct request *request, const struct fipc_object *object,
+				       struct fipc_object *outside);
+
+/* As he may see it, with who has it and sleeps on it (NULL: without); a new reference, NULL: no memory. */
 json_t *request_object_to_json(const struct request *request, const struct directory *d,
 			       const struct fipc_object *object, const struct who *who);
 

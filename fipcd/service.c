@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "encode.h"
 #include "interfaces.h"
 #include "limit.h"
 #include "request.h"
@@ -17,6 +18,7 @@ enum { /* parameters that a method knows */
 	ARG_STATE = 1 << 6,
 	ARG_REASON = 1 << 7,
 	ARG_PID = 1 << 8,
+	ARG_FIELDS = 1 << 9,
 	ARG_OBJECT = ARG_DIR | ARG_NAME | ARG_TYPE,
 };
 
@@ -135,7 +137,7 @@ static int run_get_interface_description(struct request *request)
 static const struct method methods[] = {
 	{SERVICE ".GetInfo", 0, 0, 0, run_get_info},
 	{SERVICE ".GetInterfaceDescription", ARG_INTERFACE, ARG_INTERFACE, 0, run_get_interface_description},
-	{MANAGER ".List", ARG_OBJECT | ARG_UID | ARG_STATE | ARG_REASON | ARG_PID, 0, WALKS, run_list},
+	{MANAGER ".List", ARG_OBJECT | ARG_UID | ARG_STATE | ARG_REASON | ARG_PID | ARG_FIELDS, 0, WALKS, run_list},
 	{MANAGER ".Get", ARG_OBJECT, ARG_NAME, WALKS, run_get},
 	{MANAGER ".ListProcesses", ARG_DIR, 0, WALKS, run_list_processes},
 	{MANAGER ".Collect", ARG_OBJECT | ARG_DRY_RUN, 0, WALKS, run_collect},
@@ -154,7 +156,7 @@ static const struct {
 } argument_names[] = {
 	{"dir", ARG_DIR},     {"name", ARG_NAME},     {"type", ARG_TYPE}, {"dry_run", ARG_DRY_RUN},
 	{"uid", ARG_UID},     {"state", ARG_STATE},   {"pid", ARG_PID},   {"interface", ARG_INTERFACE},
-	{"reason", ARG_REASON},
+	{"reason", ARG_REASON}, {"fields", ARG_FIELDS},
 };
 
 static unsigned argument_bit(const char *key)
@@ -197,6 +199,19 @@ static bool take_pid(int *ret, const json_t *value)
 	return pid > 0 && pid <= INT_MAX;
 }
 
+static bool take_fields(struct arguments *arguments, const json_t *names)
+{
+	size_t i;
+	const json_t *name;
+	json_array_foreach(names, i, name) {
+		unsigned member = json_is_string(name) ? object_member(json_string_value(name)) : 0;
+		if (!member)
+			return false;
+		arguments->members |= member;
+	}
+	return arguments->members;
+}
+
 static bool take_argument(struct arguments *arguments, unsigned bit, const json_t *value)
 {
 	const char *string = json_string_value(value);
@@ -220,6 +235,8 @@ static bool take_argument(struct arguments *arguments, unsigned bit, const json_
 		return (arguments->reason = string);
 	case ARG_PID:
 		return take_pid(&arguments->pid, value);
+	case ARG_FIELDS:
+		return take_fields(arguments, value);
 	}
 	return false;
 }

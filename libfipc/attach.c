@@ -200,15 +200,32 @@ struct survey_of {
 	void *context;
 };
 
+/* Inodes lie at equal distances if each process makes as many objects; times the golden ratio, they spread evenly. */
+static struct life_seen *row_of(struct living *living, uint64_t tracker)
+{
+	return living->at[tracker * UINT64_C(0x9e3779b97f4a7c15) >> (64 - LIVING_ROW_BITS)];
+}
+
 /* An entry is a link to its tracker: their inodes are one, and it is the kernel that says which. */
 static bool was_alive(const struct survey_of *q, uint64_t tracker, struct fipc_attachment *a)
 {
-	size_t i = tracker % LIVING_MAX;
-	if (!q->living || q->living->at[i].tracker != tracker)
-		return false;
-	a->life = FIPC_ALIVE;
-	a->uid = q->living->at[i].uid;
-	return true;
+	const struct life_seen *row = q->living ? row_of(q->living, tracker) : NULL;
+	for (int i = 0; row && i < LIVING_IN_ROW; i++) {
+		if (row[i].tracker != tracker)
+			continue;
+		a->life = FIPC_ALIVE;
+		a->uid = row[i].uid;
+		return true;
+	}
+	return false;
+}
+
+/* The newest comes first, and the oldest gives way. */
+static void note_alive(struct living *living, const struct stat *st)
+{
+	struct life_seen *row = row_of(living, st->st_ino);
+	memmove(row + 1, row, (LIVING_IN_ROW - 1) * sizeof(*row));
+	row[0] = (struct life_seen){st->st_ino, st->st_uid};
 }
 
 static void judge(int pids, const struct dirent *e, const struct survey_of *q, struct fipc_attachment *a,
@@ -225,10 +242,8 @@ static void judge(int pids, const struct dirent *e, const struct survey_of *q, s
 		s->removed++;
 	a->life = life;
 	a->uid = st.st_uid;
-	if (q->living && life == FIPC_ALIVE && st.st_ino == e->d_ino) {
-		q->living->at[st.st_ino % LIVING_MAX].tracker = st.st_ino;
-		q->living->at[st.st_ino % LIVING_MAX].uid = st.st_uid;
-	}
+	if (q->living && life == FIPC_ALIVE && st.st_ino == e->d_ino)
+		note_alive(q->living, &st);
 }
 
 static void tally(enum fipc_life life, struct survey *s)

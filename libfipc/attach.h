@@ -74,12 +74,14 @@ typedef int (*attachment_fn)(const struct fipc_attachment *a, void *context);
  * Who was found alive just now, in a walk. Each process has one tracker and many entries, and one that is alive may
  * still be said to be so a moment later; so it is asked once. Of the others each entry is asked. Zeroed is empty.
  */
-#define LIVING_MAX 4096 /* processes; of more some are asked again */
+#define LIVING_ROW_BITS 10
+#define LIVING_IN_ROW 4 /* in all 4096 processes; of more some are asked again */
+struct life_seen {
+	uint64_t tracker;
+	uint32_t uid;
+};
 struct living {
-	struct {
-		uint64_t tracker;
-		uint32_t uid;
-	} at[LIVING_MAX];
+	struct life_seen at[1 << LIVING_ROW_BITS][LIVING_IN_ROW];
 };
 
 /*

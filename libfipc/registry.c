@@ -230,7 +230,11 @@ struct fipc_walk {
 	struct fastipc *python; /* NULL: there is no place for segments of it */
 };
 
-enum { LIVING_MS = 50 }; /* so long a process that was found alive is not asked again */
+/*
+ * So long a process that was found alive is not asked again. In the order of names the objects of one process lie far from
+ * each other: of thousands each has to be met again within that time, or all would be asked for each object.
+ */
+enum { LIVING_MS = 1000 };
 
 struct scratch {
 	struct living living;

@@ -563,6 +563,26 @@ IN_CHILD(what_is_not_fipcd_is_passed_over)
 	}
 }
 
+/* What it told before it hung up does not count: all is looked up directly. */
+IN_CHILD(a_list_that_breaks_off_is_begun_anew)
+{
+	static const char begun[] = "{\"parameters\":{\"objects\":[{\"name\":\"ghost\"}]},\"continues\":true}";
+	static const char *const commands[] = {"list --no-headings -o NAME", "list --json"};
+	struct service service = {0};
+
+	hold_start();
+	impostor_start(&service, begun);
+	setenv("FIPC_SOCKET", service.socket, 1);
+	for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
+		fipcctl(DONE, commands[i]);
+		must_say(told.out, "idle");
+		must(!strstr(told.out, "ghost"));
+		must_say(told.err, "going on without it");
+	}
+	service_stop(&service);
+	close(service.listener);
+}
+
 /* A reply whose values are of other types than they should be. */
 IN_CHILD(strange_rows_are_printed_all_the_same)
 {
@@ -609,6 +629,7 @@ int main(void)
 		cmocka_unit_test(fipcd_gives_the_same_data),
 		cmocka_unit_test(fipcd_is_asked_when_it_is_there),
 		cmocka_unit_test(what_is_not_fipcd_is_passed_over),
+		cmocka_unit_test(a_list_that_breaks_off_is_begun_anew),
 		cmocka_unit_test(strange_rows_are_printed_all_the_same),
 	};
 

@@ -255,13 +255,13 @@ static void list_on_terminal(void *argument)
 }
 
 /* What it prints on a terminal goes where fipcctl() would leave it. */
-static void run_on_terminal(const char *option)
+static void run_on_terminal(const char *option, const struct winsize *size)
 {
 	struct terminal t = {.option = option};
 	struct pollfd fd = {.events = POLLIN};
 	size_t n = 0;
 
-	must_be(openpty(&t.fd, &t.slave, NULL, NULL, NULL), 0);
+	must_be(openpty(&t.fd, &t.slave, NULL, NULL, size), 0);
 	must_be(in_child(list_on_terminal, &t), DONE);
 	for (fd.fd = t.fd; poll(&fd, 1, 0) > 0 && n < sizeof(told.out) - 1;) {
 		ssize_t got = read(t.fd, told.out + n, sizeof(told.out) - 1 - n);
@@ -302,12 +302,58 @@ IN_CHILD(a_terminal_is_coloured_unless_it_should_not_be)
 	for (size_t i = 0; i < COUNT(cases); i++) {
 		set("TERM", cases[i].term);
 		set("NO_COLOR", cases[i].no_color);
-		run_on_terminal(cases[i].option);
+		run_on_terminal(cases[i].option, NULL);
 		if (is_colored() != cases[i].colored)
 			fprintf(stderr, "case %zu\n%s\n", i, told.out);
 		must(is_colored() == cases[i].colored);
 	}
 	must_be(fipc_mutex_close(m), 0);
+}
+
+/* ---- tables ---- */
+
+static void make_broken(void)
+{
+	char path[200];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/broken.mutex", names());
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	must(fd >= 0);
+	close(fd);
+}
+
+/* A column that may be cut is, as far as its heading; the others never are, nor is anything but on a terminal. */
+IN_CHILD(a_narrow_terminal_cuts_what_may_be_cut)
+{
+	static const struct {
+		unsigned short columns;
+		const char *wanted;
+	} cases[] = {
+		{0, "NAME   ERROR  MODE TYPE\r\nbroken EINVAL 0600 mutex\r\n"},
+		{24, "NAME   ERROR  MODE TYPE\r\nbroken EINVAL 0600 mutex\r\n"},
+		{23, "NAME   ERROR MODE TYPE\r\nbroken EINVA 0600 mutex\r\n"},
+		{5, "NAME   ERROR MODE TYPE\r\nbroken EINVA 0600 mutex\r\n"},
+	};
+
+	make_broken();
+	set("NO_COLOR", "1");
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		run_on_terminal("--output=NAME,ERROR,MODE,TYPE", &(struct winsize){.ws_col = cases[i].columns});
+		must_be(strcmp(told.out, cases[i].wanted), 0);
+	}
+	fipcctl(DONE, "list --output=NAME,ERROR,MODE,TYPE");
+	must_print_exactly("NAME   ERROR  MODE TYPE\nbroken EINVAL 0600 mutex\n");
+}
+
+/* Headings count, also where they are not shown; a shade ends where the text does, or the blanks before the next one. */
+IN_CHILD(columns_are_aligned)
+{
+	make_broken();
+	fipcctl(DONE, "list --no-headings --output=NAME,MODE,WAITERS,DEAD");
+	must_print_exactly("broken 0600       -    0\n");
+	fipcctl(DONE, "list --color=always --output=DEAD,NAME,TYPE");
+	must_print_exactly("\033[1mDEAD\033[0m \033[1mNAME  \033[0m \033[1mTYPE\033[0m\n   0 broken mutex\n");
 }
 
 int main(void)
@@ -318,6 +364,8 @@ int main(void)
 		cmocka_unit_test(each_command_with_json_is_written_down),
 		cmocka_unit_test(bad_states_are_red_if_one_wants_colours),
 		cmocka_unit_test(a_terminal_is_coloured_unless_it_should_not_be),
+		cmocka_unit_test(a_narrow_terminal_cuts_what_may_be_cut),
+		cmocka_unit_test(columns_are_aligned),
 	};
 
 	test_dir();

@@ -82,6 +82,45 @@ static void lists_what_is_asked_for(void **state)
 	murder(held);
 }
 
+static void expect_members(const struct daemon *d, const char *fields, const char *wanted)
+{
+	char parameters[200];
+	snprintf(parameters, sizeof(parameters), "{\"fields\":%s}", fields);
+	json_t *reply = call(d, MANAGER ".List", parameters);
+	char *text = json_dumps(json_object_get(reply, "objects"), JSON_COMPACT);
+	assert_string_equal(text, wanted);
+	free(text);
+	json_decref(reply);
+}
+
+static void only_the_members_that_are_asked_for(void **state)
+{
+	struct daemon *d = *state;
+	fipc_event *e;
+	must_be(fipc_event_open(&e, "e", FIPC_CREATE, 0600), FIPC_CREATED);
+	expect_members(d, "[\"name\"]", "[{\"name\":\"e\"}]");
+	expect_members(d, "[\"attached\",\"error\",\"type\",\"type\"]", "[{\"type\":\"event\",\"attached\":1}]");
+	expect_members(d, "[\"state\"]", "[{\"state\":{\"state\":\"clear\",\"waiters\":0,\"sets\":0}}]");
+	expect_members(d, "[\"mode\"],\"state\":\"clear\"", "[{\"mode\":384}]"); /* a filter needs no member */
+	expect_members(d, "[\"mode\"],\"reason\":\"unused\"", "[]");
+	expect_refused(d, MANAGER ".List", "{\"fields\":[\"names\"]}", SERVICE ".InvalidParameter");
+	expect_refused(d, MANAGER ".List", "{\"fields\":[\"name\",7]}", SERVICE ".InvalidParameter");
+	expect_refused(d, MANAGER ".List", "{\"fields\":\"name\"}", SERVICE ".InvalidParameter");
+	assert_int_equal(fipc_event_close(e), 0);
+}
+
+/* Each member of the type can be asked for. */
+static void the_members_of_the_text_are_known(void **state)
+{
+	struct declared object;
+	char parameters[100];
+	find_type("Object", &object);
+	for (int i = 0; i < object.n; i++) {
+		snprintf(parameters, sizeof(parameters), "{\"fields\":[\"%s\"]}", object.fields[i].name);
+		json_decref(call(*state, MANAGER ".List", parameters));
+	}
+}
+
 struct pieces {
 	size_t replies, objects;
 	char last[32];
@@ -451,6 +490,8 @@ int main(void)
 #define WITH_DAEMON(test) cmocka_unit_test_setup_teardown(test, daemon_set_up, daemon_tear_down)
 	const struct CMUnitTest tests[] = {
 		WITH_DAEMON(lists_what_is_asked_for),
+		WITH_DAEMON(only_the_members_that_are_asked_for),
+		WITH_DAEMON(the_members_of_the_text_are_known),
 		WITH_DAEMON(a_long_list_comes_in_pieces),
 		WITH_DAEMON(slow_and_dead_readers_of_long_lists),
 		WITH_DAEMON(revokes_a_lock),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Frames and messages: any split, any number at once, and what is none. */
 #include "message.h"
+#include "text.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -224,6 +225,68 @@ static void what_is_written_is_read(void **state)
 	wire_buffer_free(&b);
 }
 
+/* ---- text without a tree ---- */
+
+static void expect_text(struct text *t, const char *wanted)
+{
+	assert_false(t->failed);
+	assert_int_equal(wire_buffer_pending(&t->bytes), strlen(wanted));
+	assert_memory_equal(t->bytes.data, wanted, strlen(wanted));
+	text_free(t);
+}
+
+static void text_is_written_as_it_comes(void **state)
+{
+	(void)state;
+	struct text t = {0};
+	text_open(&t, NULL, '{');
+	text_open(&t, "empty", '{');
+	text_close(&t, '}');
+	text_integer(&t, "least", INT64_MIN);
+	text_open(&t, "array", '[');
+	text_integer(&t, NULL, 0);
+	text_truth(&t, NULL, true);
+	text_open(&t, NULL, '[');
+	text_close(&t, ']');
+	text_string(&t, NULL, "word");
+	text_close(&t, ']');
+	text_truth(&t, "last", false);
+	text_close(&t, '}');
+	expect_text(&t, "{\"empty\":{},\"least\":-9223372036854775808,\"array\":[0,true,[],\"word\"],\"last\":false}");
+}
+
+static void foreign_bytes_become_text(void **state)
+{
+	(void)state;
+	struct text t = {0};
+	text_open(&t, NULL, '[');
+	text_foreign(&t, NULL, "a\"b\\c\n\x1b\xff\x7f d", 64);
+	text_foreign(&t, NULL, "abcdef", 3);
+	text_close(&t, ']');
+	expect_text(&t, "[\"a\\\"b\\\\c???? d\",\"abc\"]");
+}
+
+/* As it is, however long, if it is UTF-8. */
+static void paths_stay_what_they_are(void **state)
+{
+	(void)state;
+	char path[1001] = "/";
+	struct text t = {0};
+	const char *const paths[] = {"/dev/shm/x", "/\"\\", "/\xc3\xa9\t", path};
+	memset(path + 1, 'x', sizeof(path) - 2);
+	text_open(&t, NULL, '[');
+	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++)
+		text_path(&t, NULL, paths[i]);
+	text_path(&t, NULL, "/\xff");
+	text_close(&t, ']');
+	json_t *json = text_to_json(&t);
+	assert_int_equal(json_array_size(json), 5);
+	for (size_t i = 0; i < sizeof(paths) / sizeof(*paths); i++)
+		assert_string_equal(json_string_value(json_array_get(json, i)), paths[i]);
+	assert_string_equal(json_string_value(json_array_get(json, 4)), "/?");
+	json_decref(json);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -235,6 +298,9 @@ int main(void)
 		cmocka_unit_test(garbage),
 		cmocka_unit_test(deep_and_wide),
 		cmocka_unit_test(what_is_written_is_read),
+		cmocka_unit_test(text_is_written_as_it_comes),
+		cmocka_unit_test(foreign_bytes_become_text),
+		cmocka_unit_test(paths_stay_what_they_are),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

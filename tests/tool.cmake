@@ -20,11 +20,10 @@ endif()
 fipc_test(types test_types.c fipcctl_support.c interface_support.c support.c LIBRARIES PkgConfig::JANSSON TIMEOUT 120 LABELS nomemcheck)
 
 # The view and the keys of `top` are tried without a screen. Sanitizers see as much as valgrind, in a tenth of the time.
-pkg_check_modules(SMARTCOLS REQUIRED IMPORTED_TARGET smartcols)
 set(top_view color.c column.c object.c say.c top_keys.c top_view.c)
 list(TRANSFORM top_view PREPEND ${PROJECT_SOURCE_DIR}/fipcctl/)
 fipc_test(fipcctl_top test_fipcctl_top.c fipcctl_support.c support.c ${top_view}
-	LIBRARIES PkgConfig::JANSSON PkgConfig::SMARTCOLS LABELS nomemcheck)
+	LIBRARIES PkgConfig::JANSSON LABELS nomemcheck)
 target_include_directories(test_fipcctl_top PRIVATE ${PROJECT_SOURCE_DIR}/fipcctl)
 
 fipc_test(fipcctl_completion test_fipcctl_completion.c fipcctl_support.c support.c LIBRARIES PkgConfig::JANSSON
@@ -37,5 +36,4 @@ fipc_test(fipcctl_output test_fipcctl_output.c interface_support.c fipcctl_suppo
 	LIBRARIES PkgConfig::JANSSON LABELS nomemcheck) # valgrind knows no futex_waitv
 
 # The demo is built with the programs. It measures microseconds, so valgrind would make it tell tales.
-add_test(NAME demo COMMAND fipc-demo)
-set_tests_properties(demo PROPERTIES TIMEOUT 60 LABELS "nomemcheck")
+fipc_register(demo "" "" "" "nomemcheck" ${CMAKE_CROSSCOMPILING_EMULATOR} $<TARGET_FILE:fipc-demo>)

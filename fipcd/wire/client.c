@@ -48,6 +48,7 @@ int wire_client_connect(struct wire_client **ret, const char *path, unsigned tim
 	struct wire_client *client = calloc(1, sizeof(*client));
 	if (!client)
 		return -ENOMEM;
+	client->in.stays = true;
 	client->fd = connect_socket(path, timeout_ms);
 	if (client->fd < 0) {
 		int r = client->fd;

@@ -2,37 +2,22 @@
 #include "encode.h"
 
 #include <errno.h>
-#include <stdbool.h>
+#include <stddef.h>
 #include <string.h>
 
 /* A Varlink integer is an int64. */
-static json_int_t integer(uint64_t n)
+static void count(struct text *t, const char *key, uint64_t n)
 {
-	return n > INT64_MAX ? INT64_MAX : (json_int_t)n;
+	text_integer(t, key, n > INT64_MAX ? INT64_MAX : (int64_t)n);
 }
 
-/* A string that came from a file another user may have written. */
-static json_t *text(const char *s, size_t size)
+static void unless_zero(struct text *t, const char *key, uint64_t n)
 {
-	char clean[256];
-	size_t n = 0;
-	for (; n < size && n < sizeof(clean) - 1 && s[n]; n++)
-		clean[n] = s[n] >= ' ' && s[n] <= '~' ? s[n] : '?';
-	clean[n] = 0;
-	return json_string(clean);
+	if (n)
+		count(t, key, n);
 }
 
-/* A directory's path is the operator's own, and need not be UTF-8. */
-static json_t *path(const char *s)
-{
-	json_t *string = json_string(s);
-	return string ? string : text(s, strlen(s));
-}
-
-static json_t *unless_zero(uint64_t n)
-{
-	return n ? json_integer(integer(n)) : NULL;
-}
+/* ---- its state, in a word ---- */
 
 static const char *mutex_state_name(uint32_t state)
 {
@@ -49,52 +34,6 @@ static const char *mutex_state_name(uint32_t state)
 		return "not-recoverable";
 	}
 	return "unknown";
-}
-
-static json_t *mutex(const struct fipc_object *o)
-{
-	const struct fipc_mutex_info *m = &o->mutex;
-	return json_pack("{s:s, s:o*, s:o*, s:I, s:I, s:I, s:I, s:o*}", "state", mutex_state_name(m->state),
-			 "owner_pid", unless_zero(m->owner_pid), "owner_tid", unless_zero(m->owner_tid), "waiters",
-			 (json_int_t)m->waiters, "owner_deaths", (json_int_t)m->owner_deaths, "contended",
-			 (json_int_t)m->contended, "acquisitions", (json_int_t)m->acquisitions, "acquired_nsec",
-			 unless_zero(m->acquired_ns));
-}
-
-static json_t *holders(const struct fipc_object *o)
-{
-	json_t *array = json_array();
-	for (unsigned i = 0; array && i < o->n_holders && i < FIPC_HOLDERS_MAX; i++) {
-		const struct fipc_holder *h = &o->holders[i];
-		if (json_array_append_new(array, json_pack("{s:o*, s:o*, s:I}", "pid", unless_zero(h->pid), "tid",
-							   unless_zero(h->tid), "count", (json_int_t)h->count)) < 0) {
-			json_decref(array);
-			array = NULL;
-		}
-	}
-	return array;
-}
-
-static json_t *sem(const struct fipc_object *o)
-{
-	const struct fipc_sem_info *s = &o->sem;
-	bool owned = (o->flags & FIPC_OWNED) != 0;
-	return json_pack("{s:s, s:I, s:I, s:o*, s:o*, s:o*, s:o*}", "state", s->value ? "available" : "exhausted",
-			 "tokens", (json_int_t)s->value, "waiters", (json_int_t)s->waiters, "last_pid",
-			 unless_zero(s->last_pid), "acquired_nsec", unless_zero(s->acquired_ns), "n_holders",
-			 owned ? json_integer((json_int_t)o->n_holders) : NULL, "holders", owned ? holders(o) : NULL);
-}
-
-static json_t *event(const struct fipc_object *o)
-{
-	return json_pack("{s:s, s:I, s:I}", "state", o->event.set ? "set" : "clear", "waiters",
-			 (json_int_t)o->event.waiters, "sets", (json_int_t)o->event.sets);
-}
-
-static json_t *cond(const struct fipc_object *o)
-{
-	return json_pack("{s:s, s:I, s:I}", "state", o->cond.waiters ? "awaited" : "idle", "waiters",
-			 (json_int_t)o->cond.waiters, "signals", (json_int_t)o->cond.signals);
 }
 
 static const char *rwlock_state_name(uint32_t state)
@@ -116,156 +55,457 @@ static const char *rwlock_state_name(uint32_t state)
 	return "unknown";
 }
 
-static json_t *rwlock(const struct fipc_object *o)
+static const char *sem_state_name(const struct fipc_object *o)
 {
-	const struct fipc_rwlock_info *l = &o->rwlock;
-	return json_pack("{s:s, s:I, s:I, s:o*, s:o*, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "state",
-			 rwlock_state_name(l->state), "readers", (json_int_t)l->readers, "max_readers",
-			 (json_int_t)l->max_readers, "owner_pid", unless_zero(l->writer_pid), "owner_tid",
-			 unless_zero(l->writer_tid), "waiters", (json_int_t)l->waiters, "owner_deaths",
-			 (json_int_t)l->owner_deaths, "reader_deaths", (json_int_t)l->reader_deaths, "contended",
-			 (json_int_t)l->contended, "reads", (json_int_t)l->reads, "writes", (json_int_t)l->writes,
-			 "holders", holders(o));
+	return o->sem.value ? "available" : "exhausted";
 }
 
-static json_t *shm(const struct fipc_object *o)
+static const char *mq_state_name(const struct fipc_mq_info *q)
 {
-	return json_pack("{s:s, s:I, s:I}", "state", o->shm.bytes ? "filled" : "empty", "bytes", integer(o->shm.bytes),
-			 "allocated", integer(o->shm.allocated));
+	return q->messages == 0 ? "empty" : q->messages < q->max_messages ? "queued" : "full";
 }
 
-static json_t *mq(const struct fipc_object *o)
+/* NULL: it is not known. */
+static const char *state_name(const struct fipc_object *o)
 {
-	const struct fipc_mq_info *q = &o->mq;
-	const char *state = q->messages == 0 ? "empty" : q->messages < q->max_messages ? "queued" : "full";
-	return json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:o*, s:I, s:I}", "state", state, "messages",
-			 (json_int_t)q->messages, "max_messages", (json_int_t)q->max_messages, "max_message_size",
-			 (json_int_t)q->max_message_size, "waiters", (json_int_t)q->receivers + q->senders, "receivers",
-			 (json_int_t)q->receivers, "senders", (json_int_t)q->senders, "notify_pid",
-			 unless_zero(q->notify_pid), "sent", integer(q->sent), "received", integer(q->received));
+	if (o->error != 0 || o->inode == 0)
+		return NULL;
+	switch (o->type) {
+	case FIPC_TYPE_MUTEX:
+	case FIPC_TYPE_PY_MUTEX:
+		return mutex_state_name(o->mutex.state);
+	case FIPC_TYPE_SEM:
+	case FIPC_TYPE_PY_SEMA:
+		return sem_state_name(o);
+	case FIPC_TYPE_EVENT:
+	case FIPC_TYPE_PY_EVENT:
+		return o->event.set ? "set" : "clear";
+	case FIPC_TYPE_COND:
+		return o->cond.waiters ? "awaited" : "idle";
+	case FIPC_TYPE_RWLOCK:
+		return rwlock_state_name(o->rwlock.state);
+	case FIPC_TYPE_SHM:
+		return o->shm.bytes ? "filled" : "empty";
+	case FIPC_TYPE_MQ:
+		return mq_state_name(&o->mq);
+	}
+	return NULL;
+}
+
+/* ---- and in full ---- */
+
+struct looked_at { /* an object, where it is, and what is known of its users beyond it */
+	const struct fipc_object *object;
+	const char *dir;
+	const struct who *who;
+};
+
+static void process_of(struct text *t, const struct looked_at *l, uint32_t pid, const char *uid_key,
+		       const char *comm_key)
+{
+	const struct who_process *p = pid ? who_process(l->who, l->object, pid) : NULL;
+	if (!p)
+		return;
+	count(t, uid_key, p->uid);
+	text_foreign(t, comm_key, p->comm, sizeof(p->comm));
+}
+
+static void owner(struct text *t, const struct looked_at *l, uint32_t pid, uint32_t tid)
+{
+	unless_zero(t, "owner_pid", pid);
+	unless_zero(t, "owner_tid", tid);
+	process_of(t, l, pid, "owner_uid", "owner_comm");
+}
+
+static void mutex(struct text *t, const struct looked_at *l)
+{
+	const struct fipc_mutex_info *m = &l->object->mutex;
+	owner(t, l, m->owner_pid, m->owner_tid);
+	count(t, "waiters", m->waiters);
+	count(t, "owner_deaths", m->owner_deaths);
+	count(t, "contended", m->contended);
+	count(t, "acquisitions", m->acquisitions);
+	unless_zero(t, "acquired_nsec", m->acquired_ns);
+}
+
+static void holder(struct text *t, const struct looked_at *l, const struct fipc_holder *h)
+{
+	text_open(t, NULL, '{');
+	unless_zero(t, "pid", h->pid);
+	unless_zero(t, "tid", h->tid);
+	process_of(t, l, h->pid, "uid", "comm");
+	count(t, "count", h->count);
+	text_close(t, '}');
+}
+
+static void holders(struct text *t, const struct looked_at *l)
+{
+	const struct fipc_object *o = l->object;
+	text_open(t, "holders", '[');
+	for (unsigned i = 0; i < o->n_holders && i < FIPC_HOLDERS_MAX; i++)
+		holder(t, l, &o->holders[i]);
+	text_close(t, ']');
+}
+
+static void sem(struct text *t, const struct looked_at *l)
+{
+	const struct fipc_sem_info *s = &l->object->sem;
+	count(t, "tokens", s->value);
+	count(t, "waiters", s->waiters);
+	unless_zero(t, "last_pid", s->last_pid);
+	unless_zero(t, "acquired_nsec", s->acquired_ns);
+	if (!(l->object->flags & FIPC_OWNED))
+		return;
+	count(t, "n_holders", l->object->n_holders);
+	holders(t, l);
+}
+
+static void event(struct text *t, const struct looked_at *l)
+{
+	count(t, "waiters", l->object->event.waiters);
+	count(t, "sets", l->object->event.sets);
+}
+
+static void cond(struct text *t, const struct looked_at *l)
+{
+	count(t, "waiters", l->object->cond.waiters);
+	count(t, "signals", l->object->cond.signals);
+}
+
+static void rwlock(struct text *t, const struct looked_at *l)
+{
+	const struct fipc_rwlock_info *r = &l->object->rwlock;
+	count(t, "readers", r->readers);
+	count(t, "max_readers", r->max_readers);
+	owner(t, l, r->writer_pid, r->writer_tid);
+	count(t, "waiters", r->waiters);
+	count(t, "owner_deaths", r->owner_deaths);
+	count(t, "reader_deaths", r->reader_deaths);
+	count(t, "contended", r->contended);
+	count(t, "reads", r->reads);
+	count(t, "writes", r->writes);
+	holders(t, l);
+}
+
+static void shm(struct text *t, const struct looked_at *l)
+{
+	count(t, "bytes", l->object->shm.bytes);
+	count(t, "allocated", l->object->shm.allocated);
+}
+
+static void mq(struct text *t, const struct looked_at *l)
+{
+	const struct fipc_mq_info *q = &l->object->mq;
+	count(t, "messages", q->messages);
+	count(t, "max_messages", q->max_messages);
+	count(t, "max_message_size", q->max_message_size);
+	count(t, "waiters", (uint64_t)q->receivers + q->senders);
+	count(t, "receivers", q->receivers);
+	count(t, "senders", q->senders);
+	unless_zero(t, "notify_pid", q->notify_pid);
+	count(t, "sent", q->sent);
+	count(t, "received", q->received);
 }
 
 /* Python's fastipc keeps time by CLOCK_REALTIME. */
-static json_t *microseconds(uint64_t ns)
+static void py_mutex(struct text *t, const struct looked_at *l)
 {
-	return unless_zero(ns / 1000);
+	const struct fipc_mutex_info *m = &l->object->mutex;
+	owner(t, l, m->owner_pid, 0);
+	count(t, "waiters", m->waiters);
+	unless_zero(t, "acquired_usec", m->acquired_ns / 1000);
 }
 
-static json_t *py_mutex(const struct fipc_object *o)
+static void py_sema(struct text *t, const struct looked_at *l)
 {
-	const struct fipc_mutex_info *m = &o->mutex;
-	return json_pack("{s:s, s:o*, s:I, s:o*}", "state", mutex_state_name(m->state), "owner_pid",
-			 unless_zero(m->owner_pid), "waiters", (json_int_t)m->waiters, "acquired_usec",
-			 microseconds(m->acquired_ns));
+	const struct fipc_sem_info *s = &l->object->sem;
+	count(t, "tokens", s->value);
+	count(t, "waiters", s->waiters);
+	unless_zero(t, "last_pid", s->last_pid);
+	unless_zero(t, "acquired_usec", s->acquired_ns / 1000);
 }
 
-static json_t *py_sema(const struct fipc_object *o)
+static void py_event(struct text *t, const struct looked_at *l)
 {
-	const struct fipc_sem_info *s = &o->sem;
-	return json_pack("{s:s, s:I, s:I, s:o*, s:o*}", "state", s->value ? "available" : "exhausted", "tokens",
-			 (json_int_t)s->value, "waiters", (json_int_t)s->waiters, "last_pid", unless_zero(s->last_pid),
-			 "acquired_usec", microseconds(s->acquired_ns));
+	count(t, "waiters", l->object->event.waiters);
 }
 
-static json_t *py_event(const struct fipc_object *o)
+static void sleeper(struct text *t, const struct fipc_wait *w)
 {
-	return json_pack("{s:s, s:I}", "state", o->event.set ? "set" : "clear", "waiters", (json_int_t)o->event.waiters);
+	text_open(t, NULL, '{');
+	text_integer(t, "pid", w->pid);
+	count(t, "tid", w->tid);
+	count(t, "uid", w->uid);
+	text_foreign(t, "comm", w->comm, sizeof(w->comm));
+	text_string(t, "kind", fipc_wait_kind_name(w->kind));
+	text_truth(t, "timed", w->timed);
+	text_integer(t, "since_nsec", w->since_ns);
+	text_close(t, '}');
 }
 
-static json_t *state(const struct fipc_object *o)
+enum { SLEEPERS_MAX = FIPC_HOLDERS_MAX }; /* that are told of one object; the state says how many there are */
+
+static void sleepers(struct text *t, const struct looked_at *l)
 {
-	static json_t *(*const encoders[])(const struct fipc_object *) = {
+	size_t n, told = 0;
+	const struct fipc_wait *waits = who_sleepers(l->who, l->object, &n);
+	for (size_t i = 0; i < n && told < SLEEPERS_MAX; i++) {
+		if (!sleeper_is_attached(&waits[i], l->object))
+			continue;
+		if (told++ == 0)
+			text_open(t, "sleepers", '[');
+		sleeper(t, &waits[i]);
+	}
+	if (told > 0)
+		text_close(t, ']');
+}
+
+static void state(struct text *t, const struct looked_at *l)
+{
+	static void (*const encoders[])(struct text *, const struct looked_at *) = {
 		[FIPC_TYPE_MUTEX] = mutex,   [FIPC_TYPE_SEM] = sem, [FIPC_TYPE_EVENT] = event, [FIPC_TYPE_COND] = cond,
 		[FIPC_TYPE_RWLOCK] = rwlock, [FIPC_TYPE_SHM] = shm, [FIPC_TYPE_MQ] = mq,
 		[FIPC_TYPE_PY_MUTEX] = py_mutex, [FIPC_TYPE_PY_SEMA] = py_sema, [FIPC_TYPE_PY_EVENT] = py_event,
 	};
-	return (size_t)o->type < sizeof(encoders) / sizeof(*encoders) && encoders[o->type] ? encoders[o->type](o) : NULL;
+	const char *name = state_name(l->object);
+	if (!name)
+		return;
+	text_open(t, "state", '{');
+	text_string(t, "state", name);
+	encoders[l->object->type](t, l);
+	unless_zero(t, "held_since_nsec", (uint64_t)who_held_since(l->who, l->object));
+	sleepers(t, l);
+	text_close(t, '}');
 }
 
-static json_t *attachment(const struct fipc_attachment *a)
+/* ---- its users ---- */
+
+static void attachment(struct text *t, const struct fipc_attachment *a)
 {
-	return json_pack("{s:i, s:I, s:s, s:b, s:I}", "pid", (int)a->pid, "uid", (json_int_t)a->uid, "life",
-			 fipc_life_name(a->life), "current", (int)a->current, "tracker", integer(a->tracker));
+	text_open(t, NULL, '{');
+	text_integer(t, "pid", a->pid);
+	count(t, "uid", a->uid);
+	text_string(t, "life", fipc_life_name(a->life));
+	text_truth(t, "current", a->current);
+	count(t, "tracker", a->tracker);
+	text_close(t, '}');
 }
 
-static json_t *attachments(const struct fipc_object *object)
+static void attachments(struct text *t, const struct looked_at *l)
 {
-	json_t *array = json_array();
-	for (unsigned i = 0; array && i < object->n_attachments; i++) {
-		if (json_array_append_new(array, attachment(&object->attachments[i])) < 0) {
-			json_decref(array);
-			array = NULL;
-		}
+	text_open(t, "attachments", '[');
+	for (unsigned i = 0; i < l->object->n_attachments; i++)
+		attachment(t, &l->object->attachments[i]);
+	text_close(t, ']');
+}
+
+/* ---- its other members ---- */
+
+static void dir(struct text *t, const struct looked_at *l)
+{
+	text_path(t, "dir", l->dir);
+}
+
+static void name(struct text *t, const struct looked_at *l)
+{
+	text_foreign(t, "name", l->object->name, strlen(l->object->name));
+}
+
+static void reclaim(struct text *t, const struct looked_at *l)
+{
+	const struct fipc_object *o = l->object;
+	text_open(t, "reclaim", '{');
+	text_truth(t, "takes", fipc_reason_takes(o->reason));
+	text_string(t, "reason", fipc_reason_name(o->reason));
+	text_string(t, "text", fipc_reason_text(o->reason));
+	text_truth(t, "collected", o->collected);
+	count(t, "entries_removed", o->entries_removed);
+	text_close(t, '}');
+}
+
+static void type(struct text *t, const struct looked_at *l)
+{
+	const char *name = fipc_type_name(l->object->type);
+	if (name)
+		text_string(t, "type", name);
+}
+
+static void error(struct text *t, const struct looked_at *l)
+{
+	const char *name = l->object->error ? strerrorname_np(-l->object->error) : NULL;
+	if (name)
+		text_string(t, "error", name);
+}
+
+static void flags(struct text *t, const struct looked_at *l)
+{
+	const uint32_t set = l->object->flags;
+	text_open(t, "flags", '{');
+	text_truth(t, "persistent", set & FIPC_PERSIST);
+	text_truth(t, "timestamps", set & FIPC_TIMESTAMPS);
+	text_truth(t, "autoreset", set & FIPC_AUTORESET);
+	text_truth(t, "owned", set & FIPC_OWNED);
+	text_close(t, '}');
+}
+
+static void creator_pid(struct text *t, const struct looked_at *l)
+{
+	text_integer(t, "creator_pid", l->object->creator);
+}
+
+static void created_usec(struct text *t, const struct looked_at *l)
+{
+	text_integer(t, "created_usec", l->object->created_ns / 1000);
+}
+
+enum known { /* what must be known of an object to tell a member */
+	OUTSIDE, /* what `ls -l` shows */
+	USERS,
+	INSIDE,
+	HEADER, /* which Python's objects don't have */
+};
+
+static bool is_known(const struct fipc_object *o, enum known what)
+{
+	bool inside = o->error == 0 && o->inode != 0 && o->type != 0;
+	switch (what) {
+	case OUTSIDE:
+		return true;
+	case USERS:
+		return o->error != -EACCES;
+	case INSIDE:
+		return inside;
+	case HEADER:
+		return inside && !fipc_type_is_python(o->type);
 	}
-	return array;
+	return false;
 }
 
-static json_t *reclaim(const struct fipc_object *object)
+#define NUMBER(member) NULL, offsetof(struct fipc_object, member), sizeof(((struct fipc_object *)0)->member)
+
+static const struct member {
+	const char *name;
+	enum known known;
+	void (*write)(struct text *t, const struct looked_at *l); /* NULL: it is a number, that stands in the object */
+	size_t offset, size;
+} members[] = {
+	{"dir", OUTSIDE, dir, 0, 0},
+	{"name", OUTSIDE, name, 0, 0},
+	{"type", OUTSIDE, type, 0, 0},
+	{"uid", OUTSIDE, NUMBER(uid)},
+	{"gid", OUTSIDE, NUMBER(gid)},
+	{"mode", OUTSIDE, NUMBER(mode)},
+	{"inode", OUTSIDE, NUMBER(inode)},
+	{"reclaim", OUTSIDE, reclaim, 0, 0},
+	{"error", OUTSIDE, error, 0, 0},
+	{"attached", USERS, NUMBER(n_alive)},
+	{"dead", USERS, NUMBER(n_dead)},
+	{"unknown", USERS, NUMBER(n_unknown)},
+	{"attachments", USERS, attachments, 0, 0},
+	{"flags", HEADER, flags, 0, 0},
+	{"creator_pid", HEADER, creator_pid, 0, 0},
+	{"pidns", HEADER, NUMBER(pidns)},
+	{"created_usec", HEADER, created_usec, 0, 0},
+	{"size", INSIDE, NUMBER(size)},
+	{"state", INSIDE, state, 0, 0},
+};
+
+enum { MEMBERS = sizeof(members) / sizeof(*members) };
+
+unsigned object_member(const char *name)
 {
-	return json_pack("{s:b, s:s, s:s, s:b, s:I}", "takes", fipc_reason_takes(object->reason), "reason",
-			 fipc_reason_name(object->reason), "text", fipc_reason_text(object->reason), "collected",
-			 object->collected, "entries_removed", (json_int_t)object->entries_removed);
+	for (unsigned i = 0; i < MEMBERS; i++)
+		if (strcmp(members[i].name, name) == 0)
+			return 1u << i;
+	return 0;
 }
 
-/* What `ls -l` shows. */
-static json_t *outside(const struct fipc_object *object, const char *dir)
+bool object_tells_who(unsigned wanted)
 {
-	const char *type = fipc_type_name(object->type);
-	return json_pack("{s:o, s:o, s:s*, s:I, s:I, s:i, s:I, s:o, s:s*}", "dir", path(dir), "name",
-			 text(object->name, strlen(object->name)), "type", type, "uid", (json_int_t)object->uid, "gid",
-			 (json_int_t)object->gid, "mode", (int)object->mode, "inode", integer(object->inode),
-			 "reclaim", reclaim(object), "error",
-			 object->error ? strerrorname_np(-object->error) : NULL);
+	return wanted & object_member("state");
 }
 
-/* Nothing but its state is known of what has no header. */
-static json_t *inside_python(const struct fipc_object *object)
+static uint64_t number(const struct fipc_object *object, const struct member *m)
 {
-	return json_pack("{s:I, s:o*}", "size", integer(object->size), "state", state(object));
-}
-
-static json_t *inside(const struct fipc_object *object)
-{
-	return json_pack("{s:{s:b, s:b, s:b, s:b}, s:i, s:I, s:I, s:I, s:o*}", "flags", "persistent",
-			 (object->flags & FIPC_PERSIST) != 0, "timestamps", (object->flags & FIPC_TIMESTAMPS) != 0,
-			 "autoreset", (object->flags & FIPC_AUTORESET) != 0, "owned", (object->flags & FIPC_OWNED) != 0,
-			 "creator_pid", (int)object->creator, "pidns", integer(object->pidns), "created_usec",
-			 (json_int_t)(object->created_ns / 1000), "size", integer(object->size), "state", state(object));
-}
-
-static json_t *users(const struct fipc_object *object)
-{
-	return json_pack("{s:I, s:I, s:I, s:o}", "attached", (json_int_t)object->n_alive, "dead",
-			 (json_int_t)object->n_dead, "unknown", (json_int_t)object->n_unknown, "attachments",
-			 attachments(object));
-}
-
-/* Merges new references; NULL if any of them is. */
-static json_t *merge(json_t *into, json_t *from)
-{
-	if (into && (!from || json_object_update(into, from) < 0)) {
-		json_decref(into);
-		into = NULL;
+	const char *at = (const char *)object + m->offset;
+	uint32_t n;
+	uint64_t wide;
+	if (m->size == sizeof(wide)) {
+		memcpy(&wide, at, sizeof(wide));
+		return wide;
 	}
-	json_decref(from);
-	return into;
+	memcpy(&n, at, sizeof(n));
+	return n;
 }
 
-json_t *fipc_object_to_json(const struct fipc_object *object, const char *dir)
+static void write_member(struct text *t, const struct looked_at *l, const struct member *m)
 {
-	json_t *json = outside(object, dir);
-	if (object->error != -EACCES)
-		json = merge(json, users(object));
-	if (object->error == 0 && object->inode != 0 && object->type != 0)
-		json = merge(json, fipc_type_is_python(object->type) ? inside_python(object) : inside(object));
-	return json;
+	if (m->write)
+		m->write(t, l);
+	else
+		count(t, m->name, number(l->object, m));
+}
+
+void object_write(struct text *t, const struct fipc_object *object, const char *dir, const struct who *who,
+		  unsigned wanted)
+{
+	const struct looked_at l = {object, dir, who};
+	text_open(t, NULL, '{');
+	for (unsigned i = 0; i < MEMBERS; i++)
+		if (wanted >> i & 1 && is_known(object, members[i].known))
+			write_member(t, &l, &members[i]);
+	text_close(t, '}');
+}
+
+void process_write(struct text *t, const struct fipc_process *process, const char *dir)
+{
+	text_open(t, NULL, '{');
+	text_path(t, "dir", dir);
+	text_string(t, "life", fipc_life_name(process->life));
+	text_integer(t, "pid", process->pid);
+	count(t, "uid", process->uid);
+	count(t, "gid", process->gid);
+	count(t, "tracker", process->tracker);
+	count(t, "pidns", process->pidns);
+	count(t, "start", process->start);
+	count(t, "attachments", process->attachments);
+	text_foreign(t, "comm", process->comm, sizeof(process->comm));
+	text_close(t, '}');
+}
+
+json_t *fipc_object_to_json(const struct fipc_object *object, const char *dir, const struct who *who, unsigned wanted)
+{
+	struct text t = {0};
+	object_write(&t, object, dir, who, wanted);
+	return text_to_json(&t);
 }
 
 json_t *fipc_process_to_json(const struct fipc_process *process, const char *dir)
 {
-	return json_pack("{s:o, s:s, s:i, s:I, s:I, s:I, s:I, s:I, s:I, s:o}", "dir", path(dir), "life",
-			 fipc_life_name(process->life), "pid", (int)process->pid, "uid", (json_int_t)process->uid,
-			 "gid", (json_int_t)process->gid, "tracker", integer(process->tracker), "pidns",
-			 integer(process->pidns), "start", integer(process->start), "attachments",
-			 (json_int_t)process->attachments, "comm", text(process->comm, sizeof(process->comm)));
+	struct text t = {0};
+	process_write(&t, process, dir);
+	return text_to_json(&t);
+}
+
+/* ---- what is asked for ---- */
+
+static bool is_attached(const struct fipc_object *object, int pid)
+{
+	for (unsigned i = 0; i < object->n_attachments; i++)
+		if (object->attachments[i].pid == pid)
+			return true;
+	return false;
+}
+
+static bool is_state(const struct fipc_object *object, const char *wanted)
+{
+	const char *name = state_name(object);
+	return name && strcmp(name, wanted) == 0;
+}
+
+bool object_is_wanted(const struct fipc_object *object, const struct object_filter *filter)
+{
+	return (!filter->state || is_state(object, filter->state)) &&
+	       (!filter->reason || strcmp(fipc_reason_name(object->reason), filter->reason) == 0) &&
+	       (!filter->pid || is_attached(object, filter->pid));
 }

@@ -5,11 +5,31 @@
 #ifndef FIPC_WIRE_ENCODE_H
 #define FIPC_WIRE_ENCODE_H
 
-#include <fipc/registry.h>
-#include <jansson.h>
+#include "text.h"
+#include "who.h"
 
-/* A new reference, or NULL: out of memory. */
-json_t *fipc_object_to_json(const struct fipc_object *object, const char *dir);
+#include <fipc/registry.h>
+
+/* The members of an Object, a bit for each: nobody need be told what he does not ask for. */
+#define OBJECT_WHOLE (~0u)
+unsigned object_member(const char *name); /* 0: there is none of this name */
+bool object_tells_who(unsigned members);  /* do these tell of anything that needs a struct who? */
+
+/* who: knows who has it and who sleeps on it; NULL: that is not told. */
+void object_write(struct text *t, const struct fipc_object *object, const char *dir, const struct who *who,
+		  unsigned members);
+void process_write(struct text *t, const struct fipc_process *process, const char *dir);
+
+/* The same as trees: a new reference, or NULL, out of memory. */
+json_t *fipc_object_to_json(const struct fipc_object *object, const char *dir, const struct who *who,
+			    unsigned members);
 json_t *fipc_process_to_json(const struct fipc_process *process, const char *dir);
+
+/* What is asked for beyond a fipc_filter: judged by what would be told of the object. */
+struct object_filter {
+	const char *state, *reason; /* as in State and Reclaim; NULL: any */
+	int pid;                    /* of a process that is attached; 0: any */
+};
+bool object_is_wanted(const struct fipc_object *object, const struct object_filter *filter);
 
 #endif

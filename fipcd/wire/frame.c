@@ -54,7 +54,7 @@ static void take(struct wire_buffer *b, size_t size)
 	if (b->start < b->end)
 		return;
 	b->start = b->end = b->scanned = 0;
-	if (b->capacity > KEEP_SIZE)
+	if (b->capacity > KEEP_SIZE && !b->stays)
 		wire_buffer_free(b);
 }
 

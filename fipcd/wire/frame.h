@@ -6,6 +6,7 @@
 #ifndef FIPC_WIRE_FRAME_H
 #define FIPC_WIRE_FRAME_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/types.h>
 
@@ -17,6 +18,7 @@ struct wire_buffer {
 	size_t capacity;
 	size_t start;   /* the first byte not yet taken */
 	size_t end;     /* the byte after the last one */
+	bool stays;     /* its memory stays when it is empty, for more to come */
 	size_t scanned; /* input: there is no NUL before here; so a message that comes byte by byte is searched once */
 };
 

@@ -81,15 +81,9 @@ bool sleeper_is_attached(const struct fipc_wait *w, const struct fipc_object *ob
 
 /* ---- processes, and all of it ---- */
 
-struct process {
-	uint64_t tracker;
-	uint32_t uid;
-	char comm[64];
-};
-
 struct who {
 	struct sleepers sleepers;
-	struct process *processes; /* by tracker */
+	struct who_process *processes; /* by tracker */
 	size_t n, room;
 };
 
@@ -104,7 +98,7 @@ static int keep_process(const struct fipc_process *p, void *context)
 		w->processes = more;
 		w->room = room;
 	}
-	struct process *process = &w->processes[w->n++];
+	struct who_process *process = &w->processes[w->n++];
 	process->tracker = p->tracker;
 	process->uid = p->uid;
 	memcpy(process->comm, p->comm, sizeof(process->comm));
@@ -113,7 +107,7 @@ static int keep_process(const struct fipc_process *p, void *context)
 
 static int by_tracker(const void *a, const void *b)
 {
-	const struct process *x = a, *y = b;
+	const struct who_process *x = a, *y = b;
 	return COMPARE(x->tracker, y->tracker);
 }
 
@@ -144,42 +138,21 @@ void who_free(struct who *w)
 	free(w);
 }
 
-/* The attached process of this pid; NULL: it left no entry. */
-static const struct process *process_of(const struct who *w, const struct fipc_object *object, uint32_t pid)
+const struct who_process *who_process(const struct who *w, const struct fipc_object *object, uint32_t pid)
 {
-	for (unsigned i = 0; i < object->n_attachments; i++) {
+	for (unsigned i = 0; w && w->n > 0 && i < object->n_attachments; i++) {
 		const struct fipc_attachment *a = &object->attachments[i];
-		if (a->current && a->pid == (int32_t)pid && w->n > 0)
-			return bsearch(&(struct process){.tracker = a->tracker}, w->processes, w->n,
+		if (a->current && a->pid == (int32_t)pid)
+			return bsearch(&(struct who_process){.tracker = a->tracker}, w->processes, w->n,
 				       sizeof(*w->processes), by_tracker);
 	}
 	return NULL;
 }
 
-static int set(json_t *json, const char *key, json_t *value)
+const struct fipc_wait *who_sleepers(const struct who *w, const struct fipc_object *object, size_t *ret_n)
 {
-	return json_object_set_new(json, key, value) < 0 ? -ENOMEM : 0;
-}
-
-static int add_process(const struct process *p, json_t *json, const char *uid_key, const char *comm_key)
-{
-	if (!p)
-		return 0;
-	int r = set(json, uid_key, json_integer(p->uid));
-	return r < 0 ? r : set(json, comm_key, json_string(p->comm));
-}
-
-static int add_holders(const struct who *w, const struct fipc_object *object, json_t *holders)
-{
-	size_t index;
-	json_t *holder;
-	int r = 0;
-	json_array_foreach(holders, index, holder) {
-		json_int_t pid = json_integer_value(json_object_get(holder, "pid"));
-		if (r == 0 && pid)
-			r = add_process(process_of(w, object, (uint32_t)pid), holder, "uid", "comm");
-	}
-	return r;
+	*ret_n = 0;
+	return w ? sleepers_on(&w->sleepers, object->inode, ret_n) : NULL;
 }
 
 /* Who sleeps has seen the owner have this one acquisition when he fell asleep: so it is held since then at least. */
@@ -191,50 +164,12 @@ static bool saw_same(const struct fipc_wait *w, const struct fipc_object *object
 	       object->rwlock.writer_tid == w->owner_tid && object->rwlock.writes == w->acquisition;
 }
 
-static int add_sleeper(json_t *sleepers, const struct fipc_wait *w)
+int64_t who_held_since(const struct who *w, const struct fipc_object *object)
 {
-	json_t *sleeper = json_pack("{s:i, s:I, s:I, s:s, s:s, s:b, s:I}", "pid", (int)w->pid, "tid",
-				    (json_int_t)w->tid, "uid", (json_int_t)w->uid, "comm", w->comm, "kind",
-				    fipc_wait_kind_name(w->kind), "timed", w->timed, "since_nsec",
-				    (json_int_t)w->since_ns);
-	return json_array_append_new(sleepers, sleeper) < 0 ? -ENOMEM : 0;
-}
-
-enum { SLEEPERS_MAX = FIPC_HOLDERS_MAX }; /* that are told of one object; the state says how many there are */
-
-static int add_sleepers(const struct who *w, const struct fipc_object *object, json_t *state)
-{
-	json_t *sleepers = json_array();
-	int64_t since_ns = 0;
 	size_t n;
-	const struct fipc_wait *waits = sleepers_on(&w->sleepers, object->inode, &n);
-	int r = sleepers ? 0 : -ENOMEM;
-	for (size_t i = 0; i < n && r == 0; i++) {
-		if (!sleeper_is_attached(&waits[i], object))
-			continue;
-		if (since_ns == 0 && waits[i].owner_tid && saw_same(&waits[i], object))
-			since_ns = waits[i].since_ns; /* the longest come first */
-		if (json_array_size(sleepers) < SLEEPERS_MAX)
-			r = add_sleeper(sleepers, &waits[i]);
-	}
-	if (r == 0 && since_ns)
-		r = set(state, "held_since_nsec", json_integer(since_ns));
-	if (r == 0 && json_array_size(sleepers) > 0)
-		r = set(state, "sleepers", json_incref(sleepers));
-	json_decref(sleepers);
-	return r;
-}
-
-int who_add(const struct who *w, const struct fipc_object *object, json_t *json)
-{
-	json_t *state = json_object_get(json, "state");
-	json_int_t owner = json_integer_value(json_object_get(state, "owner_pid"));
-	int r = 0;
-	if (!state)
-		return 0;
-	if (owner)
-		r = add_process(process_of(w, object, (uint32_t)owner), state, "owner_uid", "owner_comm");
-	if (r == 0)
-		r = add_holders(w, object, json_object_get(state, "holders"));
-	return r < 0 ? r : add_sleepers(w, object, state);
+	const struct fipc_wait *waits = who_sleepers(w, object, &n);
+	for (size_t i = 0; i < n; i++) /* the longest come first */
+		if (waits[i].owner_tid && saw_same(&waits[i], object) && sleeper_is_attached(&waits[i], object))
+			return waits[i].since_ns;
+	return 0;
 }

@@ -4,7 +4,6 @@
 #define FIPC_WIRE_WHO_H
 
 #include <fipc/registry.h>
-#include <jansson.h>
 #include <stdbool.h>
 
 struct who;
@@ -13,10 +12,19 @@ struct who;
 int who_look(struct who **ret, fipc_registry *r);
 void who_free(struct who *w); /* NULL is fine */
 
-/*
- * Say in the JSON of an object who has it and who sleeps on it: what is known beyond the object itself. 0 or -ENOMEM.
- */
-int who_add(const struct who *w, const struct fipc_object *object, json_t *json);
+/* An attached process, by what the object calls its pid; NULL: it left no entry. Of these, w may be NULL: nobody is known. */
+struct who_process {
+	uint64_t tracker;
+	uint32_t uid;
+	char comm[64];
+};
+const struct who_process *who_process(const struct who *w, const struct fipc_object *object, uint32_t pid);
+
+/* Who says that he sleeps on it: the first one, and how many; each is to be asked by sleeper_is_attached(). */
+const struct fipc_wait *who_sleepers(const struct who *w, const struct fipc_object *object, size_t *ret_n);
+
+/* Since when, at least, its owner has had it without a break, on CLOCK_MONOTONIC; 0: nobody who sleeps can tell. */
+int64_t who_held_since(const struct who *w, const struct fipc_object *object);
 
 /* ---- the sleepers alone ---- */
 
