@@ -346,10 +346,26 @@ packages_made()
 	packer=$!
 }
 
+python_kills='
+import fipc, os
+m = fipc.Mutex(None, fipc.CREATE | fipc.EXCL)
+if os.fork() == 0:
+    m.acquire()
+    os._exit(0)
+os.wait()
+try:
+    m.acquire()
+except fipc.OwnerDied:
+    m.close()
+else:
+    raise SystemExit("nobody died")
+'
+
 # What README installed goes, the packages come, serve, and go without a trace.
+# shellcheck disable=SC2086 # $packages is a list of words
 packaged()
 {
-	local file pid
+	local file pid packages
 	if [ -z "$packer" ]; then
 		echo "SKIP: Debian packages: no dpkg-shlibdeps here"
 		return
@@ -362,6 +378,7 @@ packaged()
 	# What an image for containers has so that no package starts a service; and what takes time.
 	rm -f /usr/sbin/policy-rc.d /var/lib/man-db/auto-update
 	dpkg -i "$build"/packages/*.deb >"$work/dpkg" 2>&1 || fail "dpkg -i: $(tail "$work/dpkg")"
+	packages=$(dpkg-query --show --showformat '${Package}\n' fipc libfipc-dev libfipc0 'python3-fip[c]')
 	active fipcd.socket && active fipcd.path && inactive fipcd || fail "the packages' units do not wait"
 	systemctl is-enabled --quiet fipcd.socket fipcd.path || fail "the packages' units are not enabled"
 	journalctl --dump-catalog 44be726f87f345f6b7f06eaec1f8fb3b >"$work/log" || fail "the packages explain nothing"
@@ -374,8 +391,11 @@ packaged()
 	dpkg -i "$build"/packages/fipc_*.deb >"$work/dpkg" 2>&1 || fail "dpkg -i again: $(tail "$work/dpkg")"
 	[ "$(main_pid)" != "$pid" ] || fail "after an upgrade the old one runs on"
 	ask >"$work/answer" || fail "no answer after an upgrade"
-	dpkg -L fipc libfipc0 libfipc-dev | sort -u >"$work/files"
-	dpkg --purge fipc libfipc-dev libfipc0 >"$work/dpkg" 2>&1 || fail "dpkg --purge: $(tail "$work/dpkg")"
+	case $packages in
+	*python3-fipc*) /usr/bin/python3 -Bc "$python_kills" || fail "python3-fipc does not tell of a death" ;;
+	esac
+	dpkg -L $packages | sort -u >"$work/files"
+	dpkg --purge $packages >"$work/dpkg" 2>&1 || fail "dpkg --purge: $(tail "$work/dpkg")"
 	! grep -i warning "$work/dpkg" || fail "dpkg --purge warns"
 	while read -r file; do
 		[ -d "$file" ] || gone "$file" || fail "left by the packages: $file"
@@ -383,7 +403,7 @@ packaged()
 	[ "$(systemctl list-unit-files --no-legend 'fipc*')$(systemctl list-units --all --no-legend 'fipc*')" = "" ] ||
 		fail "units left: $(systemctl list-units --all 'fipc*'; systemctl list-unit-files 'fipc*')"
 	[ -z "$(pgrep -x fipcd)" ] || fail "a daemon is left"
-	ok "three packages, installed, started, upgraded, removed"
+	ok "packages, installed, started, upgraded, removed:" $packages
 }
 
 packer=
