@@ -92,8 +92,8 @@ int fipc_mq_send(fipc_mq *q, const void *msg, size_t len, unsigned prio, fipc_de
 		fipc__mq_commit(q, SENDERS, number);
 	if (r == 0 && is_registered(q->m) && is_emptied_watched(q->m))
 		fipc__mq_tell_emptied(q); /* the receiver that should have may have died */
-	fipc__mq_leave(q, SENDERS, 0);
 	refresh_fd(q);
+	fipc__mq_leave(q, SENDERS, 0); /* the last touch: who has the message may close the queue */
 	return r;
 }
 
@@ -147,8 +147,8 @@ ssize_t fipc_mq_receive(fipc_mq *q, void *buf, size_t size, unsigned *ret_prio, 
 		fipc__mq_commit(q, RECEIVERS, received);
 	if (length >= 0 && received + 1 == sent && is_emptied_watched(q->m))
 		fipc__mq_tell_emptied(q);
-	fipc__mq_leave(q, RECEIVERS, r < 0 ? WORD_OWNER_DIED : 0); /* not mended: the next one has to try, too */
 	refresh_fd(q);
+	fipc__mq_leave(q, RECEIVERS, r < 0 ? WORD_OWNER_DIED : 0); /* not mended: the next one has to try, too */
 	return length;
 }
 

@@ -74,8 +74,9 @@ static int busy(const void *object)
 	const fipc_mq *q = object;
 	for (int who = RECEIVERS; who <= SENDERS; who++) {
 		const struct mutex *lock = &q->m->side[who].lock;
-		if (fipc__robust_pending(lock) || fipc__park_pending(&q->m->side[who].bed) ||
-		    fipc__mutex_held_here(lock))
+		/* In this order: who leaves has the lock pending from before he lets go of it. */
+		if (fipc__mutex_held_here(lock) || fipc__robust_pending(lock) ||
+		    fipc__park_pending(&q->m->side[who].bed))
 			return -EAGAIN;
 	}
 	return 0;

@@ -705,7 +705,8 @@ int fipc_mutex_info(const fipc_mutex *public, struct fipc_mutex_info *ret, size_
 
 bool fipc__mutex_word_is_ours(const struct mutex *m)
 {
-	uint32_t tid = atomic_load_explicit(&m->word, memory_order_relaxed) & WORD_TID;
+	/* acquire; pairs with the release of who lets go of it: he is pending until he is done, and looked for after this */
+	uint32_t tid = atomic_load_explicit(&m->word, memory_order_acquire) & WORD_TID;
 	/* tgkill(2) with signal 0: is it a thread of this process? Told by the kernel, not by what the object says. */
 	return tid != 0 && syscall(SYS_tgkill, getpid(), (pid_t)tid, 0) == 0;
 }

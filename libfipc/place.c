@@ -54,13 +54,22 @@ void fipc__place_image(void *object, uint32_t kind, fill_fn fill, uint32_t initi
 	publish(p);
 }
 
-static bool all_zero(const void *bytes, size_t size)
+/* acquire, each; pairs with the release in fill_fn: who sees that a maker has filled them sees the kind */
+static bool all_zero(const _Atomic uint32_t *words, size_t n)
 {
-	const unsigned char *p = bytes;
-	while (size > 0 && p[size - 1] == 0)
-		size--;
-	return size == 0;
+	while (n > 0 && atomic_load_explicit(&words[n - 1], memory_order_acquire) == 0)
+		n--;
+	return n == 0;
 }
+
+/* relaxed: zeros seen before the kind are those of memory that nobody has begun to make */
+static void clear(_Atomic uint32_t *words, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		atomic_store_explicit(&words[i], 0, memory_order_relaxed);
+}
+
+#define WORDS(array) (array), sizeof(array) / sizeof(*(array))
 
 /* Zeros but for the maker's lock, or what a killed maker or a destroyer left of the same kind. */
 static bool unmade(const struct place *p, uint32_t kind, uint32_t known_flags)
@@ -68,18 +77,19 @@ static bool unmade(const struct place *p, uint32_t kind, uint32_t known_flags)
 	uint32_t found = atomic_load_explicit(&p->kind, memory_order_relaxed);
 	if (atomic_load_explicit(&p->magic, memory_order_relaxed) != 0 || p->musl_waiters != 0)
 		return false;
-	if (found == 0 && all_zero(p->own_a, sizeof(p->own_a)) && all_zero(p->own_b, sizeof(p->own_b)))
+	if (found == 0 && all_zero(WORDS(p->own_a)) && all_zero(WORDS(p->own_b)))
 		return true;
-	/* Again: somebody may have begun to make it between the two looks. */
+	/* Again, after that: somebody may have begun to make it between the two looks. */
 	found = atomic_load_explicit(&p->kind, memory_order_acquire);
 	return found != 0 && (found & ~known_flags) == (kind & ~known_flags);
 }
 
 static void make(struct place *p, uint32_t kind, fill_fn fill, uint32_t initial)
 {
-	atomic_store_explicit(&p->kind, kind, memory_order_relaxed); /* first: what follows is a killed maker's if it stays */
-	memset(p->own_a, 0, sizeof(p->own_a));
-	memset(p->own_b, 0, sizeof(p->own_b));
+	/* First: what follows is a killed maker's if it stays. relaxed: fill's stores are release. */
+	atomic_store_explicit(&p->kind, kind, memory_order_relaxed);
+	clear(WORDS(p->own_a));
+	clear(WORDS(p->own_b));
 	fill(p, initial);
 	publish(p);
 }

@@ -19,9 +19,9 @@
 struct place { /* what a primitive of 64 bytes leaves alone between its fields */
 	_Atomic uint32_t magic, kind;
 	_Atomic uint32_t maker, musl_waiters;
-	uint32_t own_a[5]; /* 16 */
+	_Atomic uint32_t own_a[5]; /* 16 */
 	unsigned char link[12];
-	uint32_t own_b[4]; /* 48 */
+	_Atomic uint32_t own_b[4]; /* 48 */
 };
 static_assert(sizeof(struct place) == 64 && offsetof(struct place, link) == offsetof(struct mutex, link), "place");
 static_assert(offsetof(struct place, maker) == offsetof(struct mutex, word), "place");
@@ -50,7 +50,10 @@ void fipc__give_info(void *ret, size_t room, void *info);
 /* The bits of `kind` that flags of init, attach or open ask for. */
 uint32_t fipc__kind_flags(unsigned flags);
 
-/* How a primitive fills its own bytes (own_a, own_b); called with kind set and magic still 0. */
+/*
+ * How a primitive fills its own bytes (own_a, own_b), which are zeros; called with kind set and magic still 0. release,
+ * where it stores anything but 0; pairs with an attacher's look (unmade): who sees that sees the kind.
+ */
 typedef void (*fill_fn)(void *object, uint32_t initial);
 
 /* Fill 64 bytes whatever was there before, and set the magic. */

@@ -185,7 +185,7 @@ int fipc__robust_enter(void)
 	t->limit = t->stack + HELD_MAX;
 	if (!left)
 		list_thread(t);
-	t->top = t->stack;
+	set_top(t, t->stack);
 	fipc__self = t;
 	fipc__handles_adopt();
 	return 0;
@@ -225,7 +225,8 @@ bool fipc__robust_pending_among(const struct mutex *first, size_t n)
 	bool found = false;
 	fipc__threads_lock();
 	for (struct thread *t = threads; t && !found; t = t->next_thread) {
-		const char *node = atomic_load_explicit(t->pending, memory_order_relaxed);
+		/* acquire; pairs with the release in store_pending() */
+		const char *node = atomic_load_explicit(t->pending, memory_order_acquire);
 		found = node && (uintptr_t)node - (uintptr_t)node_of(t, first) < n * sizeof(*first);
 	}
 	fipc__threads_unlock();
@@ -239,7 +240,8 @@ bool fipc__robust_pending(const struct mutex *m)
 
 static bool holds(struct thread *t, const void *node)
 {
-	void **top = __atomic_load_n(&t->top, __ATOMIC_RELAXED);
+	/* acquire; pairs with the release in set_top(): who is not found here is pending, and looked for after this */
+	void **top = __atomic_load_n(&t->top, __ATOMIC_ACQUIRE);
 	for (void **at = t->stack + 1; top && at <= top; at++)
 		if (__atomic_load_n(at, __ATOMIC_RELAXED) == node)
 			return true;

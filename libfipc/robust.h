@@ -91,8 +91,8 @@ static inline void barrier(void)
 static inline void store_pending(void *_Atomic *pending, void *node)
 {
 	barrier();
-	/* relaxed: for the kernel, and for fipc__robust_pending, which asks again and again */
-	atomic_store_explicit(pending, node, memory_order_relaxed);
+	/* release; pairs with fipc__robust_pending_among: who closes, and finds it cleared, may free what was worked on */
+	atomic_store_explicit(pending, node, memory_order_release);
 	barrier();
 }
 
@@ -101,10 +101,13 @@ static inline void set_pending(struct thread *t, void *node)
 	store_pending(t->pending, node);
 }
 
-/* relaxed: of interest to another thread (fipc__robust_holds) only when it knows, by other means, what this one holds */
+/*
+ * release; pairs with the acquire in holds(): one who closes, and does not find it held any more, finds it pending until it
+ * has been let go of.
+ */
 static inline void set_top(struct thread *t, void **top)
 {
-	__atomic_store_n(&t->top, top, __ATOMIC_RELAXED);
+	__atomic_store_n(&t->top, top, __ATOMIC_RELEASE);
 }
 
 static inline void set_held(void **at, void *node)

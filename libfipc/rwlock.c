@@ -559,7 +559,7 @@ static void fill_head(void *object, uint32_t n)
 {
 	struct rwlock *l = object;
 	bool private = atomic_load_explicit(&l->kind, memory_order_relaxed) & KIND_PRIVATE;
-	atomic_store_explicit(&l->n_slots, n, memory_order_relaxed);
+	atomic_store_explicit(&l->n_slots, n, memory_order_release); /* see fill_fn */
 	atomic_store_explicit(&l->state, RW_CLEAN, memory_order_relaxed);
 	fipc__mutex_image(&l->gate, private ? FIPC_PRIVATE : 0);
 }

@@ -344,7 +344,8 @@ void fipc__sem_pass_on(struct sem *s)
 static void fill(void *object, uint32_t initial)
 {
 	struct sem *s = object;
-	atomic_store_explicit(&s->state, with_tokens(0, initial), memory_order_relaxed);
+	/* release; see fill_fn */
+	atomic_store_explicit(&s->state, with_tokens(0, initial), memory_order_release);
 }
 
 void fipc__sem_image(struct sem *s, uint32_t initial, unsigned flags)
