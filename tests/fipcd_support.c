@@ -307,3 +307,29 @@ bool exists(const struct daemon *d, const char *name)
 	snprintf(file, sizeof(file), "%s.mutex", name);
 	return inode_of(d->dir, file) != 0;
 }
+
+/* ---- those whom it tells ---- */
+
+int make_socket(const char *path, int kind)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
+	must(strlen(path) < sizeof(address.sun_path));
+	strcpy(address.sun_path, path);
+	int fd = socket(AF_UNIX, kind | SOCK_CLOEXEC, 0);
+	must(fd >= 0);
+	must_be(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
+	must_be(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	return fd;
+}
+
+void expect_notice(int fd, const char *wanted)
+{
+	char text[4096];
+	ssize_t n;
+	do {
+		n = recv(fd, text, sizeof(text) - 1, 0);
+		must(n > 0);
+		text[n] = 0;
+	} while (!strstr(text, wanted));
+}

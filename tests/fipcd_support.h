@@ -54,4 +54,8 @@ json_t *next_event(int fd, struct wire_buffer *b); /* there must be one */
 pid_t start_holder(const char *name, unsigned flags);
 bool exists(const struct daemon *d, const char *name); /* the mutex's file */
 
+/* A socket of the test's own, bound to a path; SOCK_DGRAM: for messages, of which one with this text must come. */
+int make_socket(const char *path, int kind);
+void expect_notice(int fd, const char *wanted);
+
 #endif

@@ -11,7 +11,7 @@ set(libcs_definitions PARTNER_GLIBC="$<TARGET_FILE:partner>")
 set(libcs_depends partner)
 
 find_program(MUSL_GCC musl-gcc)
-if(MUSL_GCC)
+if(MUSL_GCC AND NOT CMAKE_CROSSCOMPILING)
 	# musl-tools bring no kernel headers: they come last, from where the C library's own are.
 	execute_process(COMMAND ${MUSL_GCC} -print-multiarch OUTPUT_VARIABLE multiarch OUTPUT_STRIP_TRAILING_WHITESPACE)
 	set(musl_compile ${MUSL_GCC} -std=c11 -O2 -g -Wall -Wextra -D_GNU_SOURCE -fPIC -fvisibility=hidden

@@ -50,10 +50,12 @@ suite()
 	rm -f "$dir/results.xml"
 	ctest --test-dir "$dir" -j"$jobs" -LE "^$without\$" --output-on-failure --no-tests=error --no-label-summary \
 		--test-output-size-passed 10000000 --test-output-size-failed 10000000 \
-		--output-junit results.xml 2>&1 | grep -v '^ *Start \|^Internal ctest'
-	awk -v title="$title" -v root_tests="$results/root" -v skips="$results/skips" \
-		-v strict="$([ "${CI:-}" = true ] && id -u)" -f tests/count.awk "$dir/results.xml" >>"$results/counts" ||
-		echo "0 1 0" >>"$results/counts"
+		--output-junit results.xml 2>&1 | grep --line-buffered -v '^ *Start \|^Internal ctest'
+	counts=$(awk -v title="$title" -v root_tests="$results/root" -v skips="$results/skips" \
+		-v strict="$([ "${CI:-}" = true ] && id -u)" -f tests/count.awk "$dir/results.xml") || counts="0 1 0"
+	echo "$counts" >>"$results/counts"
+	# shellcheck disable=SC2086 # three words
+	printf '%s: %d passed, %d failed, %d skipped\n' "$title" $counts
 }
 
 # The plain run comes first: it is the quickest to tell.

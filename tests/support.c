@@ -23,6 +23,7 @@
 #ifndef SYS_futex_waitv /* the same number on every machine */
 #define SYS_futex_waitv 449
 #endif
+#define FUTEX_OF_X86_64 202 /* of a program that qemu-user emulates, /proc tells what qemu-user sleeps in */
 
 static char own_dir[sizeof(TEST_DIR_TEMPLATE)];
 
@@ -53,12 +54,34 @@ void needs_root(const char *what)
 		_exit(SKIPPED);
 }
 
-void become_user(uid_t uid)
+int lacks_robust(const char *what)
 {
-	must_be(setgroups(0, NULL), 0);
-	must_be(setresgid(uid, uid, uid), 0);
+	void *head;
+	size_t size;
+
+	if (syscall(SYS_get_robust_list, 0, &head, &size) == 0)
+		return 0;
+	skip_aloud(what, "no robust list here (qemu-user has none)");
+	return 1;
+}
+
+void needs_robust(const char *what)
+{
+	if (lacks_robust(what))
+		_exit(SKIPPED);
+}
+
+void become_member(uid_t uid, gid_t gid, gid_t also)
+{
+	must_be(setgroups(also != 0, &also), 0);
+	must_be(setresgid(gid, gid, gid), 0);
 	must_be(setresuid(uid, uid, uid), 0);
 	must_be(prctl(PR_SET_PDEATHSIG, SIGKILL), 0); /* forgotten with the change */
+}
+
+void become_user(uid_t uid)
+{
+	become_member(uid, uid, 0);
 }
 
 void *share(size_t size)
@@ -182,23 +205,35 @@ void nap_us(long us)
 	nanosleep(&nap, NULL);
 }
 
-int asleep_in_futex(pid_t tid)
+/* The system call that a thread sleeps in; -1: none. */
+static long sleeps_in(pid_t tid)
 {
-	char path[64], text[32];
+	char path[64], text[32], *end;
 	ssize_t n;
+	long call;
 	int fd;
 
 	snprintf(path, sizeof(path), "/proc/%d/syscall", (int)tid);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
-		return 0;
+		return -1;
 	n = read(fd, text, sizeof(text) - 1);
 	close(fd);
 	text[n > 0 ? n : 0] = 0;
-	if (n <= 0)
-		return 0;
-	n = strtol(text, NULL, 10); /* of one that runs it says "running" */
-	return n == SYS_futex || n == SYS_futex_waitv;
+	call = strtol(text, &end, 10); /* of one that runs it says "running" */
+	return end == text ? -1 : call;
+}
+
+int asleep_in(pid_t tid, long call)
+{
+	return sleeps_in(tid) == call;
+}
+
+int asleep_in_futex(pid_t tid)
+{
+	long call = sleeps_in(tid);
+
+	return call == SYS_futex || call == SYS_futex_waitv || (SYS_futex != FUTEX_OF_X86_64 && call == FUTEX_OF_X86_64);
 }
 
 unsigned sleepers(const fipc_mutex *m)

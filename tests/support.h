@@ -44,7 +44,14 @@ void skip_aloud(const char *what, const char *why);
 
 int lacks_root(const char *what);  /* 1, and says so, when this process is not root's */
 void needs_root(const char *what); /* the body of an IN_CHILD: skipped then */
+/*
+ * The same where an emulator stands for the kernel: qemu-user has no robust list, and says yes to madvise(2) whatever it is
+ * asked for, and does nothing (MADV_WIPEONFORK, MADV_POPULATE_WRITE).
+ */
+int lacks_robust(const char *what);
+void needs_robust(const char *what);
 void become_user(uid_t uid);       /* and its group alone; dies with its parent all the same */
+void become_member(uid_t uid, gid_t gid, gid_t also); /* of a group, and of another one besides, unless it is 0 */
 
 /* A cmocka case, or the body of one IN_CHILD, that cannot run under ThreadSanitizer; why, for the summary. */
 #if defined(__SANITIZE_THREAD__)
@@ -124,6 +131,7 @@ int64_t now_ns(void);
 void nap_us(long us);
 
 int asleep_in_futex(pid_t tid);      /* 1: that thread, of a process of ours, sleeps in a futex call */
+int asleep_in(pid_t tid, long call); /* the same, in that system call */
 unsigned sleepers(const fipc_mutex *m); /* fipc_mutex_info().waiters */
 unsigned state_of(const fipc_mutex *m); /* fipc_mutex_info().state */
 

@@ -550,30 +550,6 @@ static void run_activated(void *argument)
 	daemon_exec(a->daemon, arguments);
 }
 
-static int make_socket(const char *path, int kind)
-{
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	struct timeval patience = {.tv_sec = PATIENCE_MS / 1000};
-	must(strlen(path) < sizeof(address.sun_path));
-	strcpy(address.sun_path, path);
-	int fd = socket(AF_UNIX, kind | SOCK_CLOEXEC, 0);
-	must(fd >= 0);
-	must_be(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)), 0);
-	must_be(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
-	return fd;
-}
-
-static void expect_notice(int fd, const char *wanted)
-{
-	char text[512];
-	ssize_t n;
-	do {
-		n = recv(fd, text, sizeof(text) - 1, 0);
-		must(n > 0);
-		text[n] = 0;
-	} while (!strstr(text, wanted));
-}
-
 static void activate(struct activation *a, struct daemon *d)
 {
 	a->daemon = d;

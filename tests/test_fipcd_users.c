@@ -20,19 +20,25 @@ struct actor {
 	uid_t uid;
 	const struct daemon *daemon;
 	void (*act)(const struct daemon *d);
+	gid_t also; /* a group that he is in besides; 0: none */
 };
 
 static void run_actor(void *argument)
 {
 	const struct actor *actor = argument;
-	become_user(actor->uid);
+	become_member(actor->uid, actor->uid, actor->also);
 	actor->act(actor->daemon);
+}
+
+static void as_member(uid_t uid, gid_t also, const struct daemon *d, void (*act)(const struct daemon *d))
+{
+	struct actor actor = {uid, d, act, also};
+	assert_int_equal(in_child(run_actor, &actor), 0);
 }
 
 static void as(uid_t uid, const struct daemon *d, void (*act)(const struct daemon *d))
 {
-	struct actor actor = {uid, d, act};
-	assert_int_equal(in_child(run_actor, &actor), 0);
+	as_member(uid, 0, d, act);
 }
 
 struct resident {
@@ -96,6 +102,34 @@ static void others_see_what_ls_shows(void **state)
 	as(0, *state, see_all);
 	murder(closed);
 	murder(open);
+}
+
+/* As the kernel: whoever is in the group has the group's rights, and no others. */
+static void see_as_a_member(const struct daemon *d)
+{
+	json_t *reply = call(d, MANAGER ".List", NULL);
+	must(!json_object_get(object_named(reply, "groups"), "error"));
+	must(number_of(object_named(reply, "groups"), "attached") == 1);
+	must(strcmp(string_of(object_named(reply, "others"), "error"), "EACCES") == 0);
+	json_decref(reply);
+}
+
+static void see_as_a_stranger(const struct daemon *d)
+{
+	json_t *reply = call(d, MANAGER ".List", NULL);
+	must(strcmp(string_of(object_named(reply, "groups"), "error"), "EACCES") == 0);
+	must(!json_object_get(object_named(reply, "others"), "error"));
+	json_decref(reply);
+}
+
+static void a_group_sees_what_is_its(void **state)
+{
+	enum { ANOTHER = 61003 };
+	pid_t groups = start_resident(ALICE, "groups", 0640), others = start_resident(ALICE, "others", 0604);
+	as_member(BOB, ALICE, *state, see_as_a_member);
+	as_member(BOB, ANOTHER, *state, see_as_a_stranger);
+	murder(groups);
+	murder(others);
 }
 
 static void collect_as_bob(const struct daemon *d)
@@ -337,6 +371,7 @@ int main(void)
 #define WITH_DAEMON(test) cmocka_unit_test_setup_teardown(test, daemon_set_up, daemon_tear_down)
 	const struct CMUnitTest tests[] = {
 		WITH_DAEMON(others_see_what_ls_shows),
+		WITH_DAEMON(a_group_sees_what_is_its),
 		WITH_DAEMON(each_collects_what_is_his),
 		WITH_DAEMON(what_is_anothers_is_refused_and_logged),
 		WITH_DAEMON(what_is_his_own_he_may_change),

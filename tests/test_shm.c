@@ -471,6 +471,7 @@ IN_CHILD(test_mutex_inside)
 	struct account *a;
 	fipc_shm *h, *reader;
 
+	needs_robust("test_mutex_inside");
 	must_be(fipc_shm_create(&h, "account", sizeof(*a), FIPC_CREATE, 0600, fill_account, NULL), FIPC_CREATED);
 	a = fipc_shm_data(h);
 	must_be(in_child(withdraw_and_die, NULL), 128 + SIGKILL);
@@ -592,6 +593,7 @@ IN_CHILD(test_of_the_dead)
 	const char *dir = fresh_dir();
 	struct user u, persistent;
 
+	needs_robust("test_of_the_dead");
 	user_begins(&u, FIPC_CREATE, FIPC_CREATED);
 	murder(u.pid);
 	must(inode_of(dir, "a.shm") != 0);
@@ -929,6 +931,7 @@ IN_CHILD(test_nearly_full)
 	const char *dir = small_dir("size=64k");
 	int created = 0;
 
+	needs_robust("test_nearly_full");
 	if (!dir)
 		_exit(SKIPPED);
 	for (size_t pages = 16; pages > 0 && !created; pages--) {
@@ -1046,6 +1049,7 @@ IN_CHILD(test_users)
 	const char *dir = fresh_dir();
 	struct planted planted = {.dir = dir};
 
+	needs_robust("test_users");
 	if (geteuid() != 0) {
 		skip_aloud("test_users", "needs root");
 		_exit(SKIPPED);
@@ -1079,6 +1083,7 @@ IN_CHILD(test_another_pid_namespace)
 	fipc_shm *h = must_get("a", 10, FIPC_CREATE, FIPC_CREATED);
 	pid_t pid;
 
+	needs_robust("test_another_pid_namespace");
 	if (unshare(CLONE_NEWPID) < 0) {
 		skip_aloud("test_another_pid_namespace", "needs root");
 		_exit(SKIPPED);

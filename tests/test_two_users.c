@@ -29,10 +29,7 @@ static const struct user alice = {ALICE, TEAM, 0}, mate = {BOB, BOB, TEAM}, stra
 
 static void become(const struct user *u)
 {
-	must_be(setgroups(u->also != 0, &u->also), 0);
-	must_be(setresgid(u->gid, u->gid, u->gid), 0);
-	must_be(setresuid(u->uid, u->uid, u->uid), 0);
-	must_be(prctl(PR_SET_PDEATHSIG, SIGKILL), 0); /* forgotten with the change */
+	become_member(u->uid, u->gid, u->also);
 }
 
 /* Alice makes "a" of that mode. What Bob does with it is the case's affair. */

@@ -297,13 +297,6 @@ static void kill_victim(const struct run *run)
 		murder(run->process);
 }
 
-static void let_it_sleep(struct run *run)
-{
-	while (run->stop == STEPPED)
-		run->stop = step_syscall(run->victim);
-	must(run->stop == SLEEPS);
-}
-
 static void take_it(struct run *run)
 {
 	int r = fipc_mutex_trylock(&stage->m);
@@ -346,9 +339,7 @@ static void begin(const struct scene *scene, struct run *run)
 	if (scene->victim_waits)
 		take_it(run);
 	if (scene->after_its_sleep) {
-		run->process = run->victim = start(scene->victim, NULL);
-		await_traced(run->victim);
-		let_it_sleep(run);
+		run->process = run->victim = start_until_it_sleeps(scene->victim, NULL);
 		start_waiters(scene, run);
 		if (scene->unlock_first)
 			let_it_go(run);

@@ -22,7 +22,7 @@
 
 #include <cmocka.h>
 
-enum { MOST_WAITERS = 2, NOT_YET = -1000, STUCK_MS = 10000, ENOUGH_TRIES = 100, SLOTS = 2 };
+enum { MOST_WAITERS = 2, NOT_YET = -1000, STUCK_MS = 10000, SLOTS = 2 };
 
 enum way { NOBODY, READER, WRITER }; /* who somebody is, and what it holds */
 
@@ -307,26 +307,9 @@ static void set_stage(const struct scene *scene, struct run *run)
 	}
 }
 
-/* Where everything is slow its deadline may have passed before it slept: then another one. */
-static pid_t start_until_it_sleeps(void (*victim)(void *))
-{
-	enum stop stop = FINISHED;
-	pid_t pid = 0;
-
-	for (int tries = 0; stop != SLEEPS; tries++) {
-		must(tries < ENOUGH_TRIES);
-		pid = start(victim, NULL);
-		await_traced(pid);
-		do
-			stop = step_syscall(pid);
-		while (stop == STEPPED);
-	}
-	return pid;
-}
-
 static void begin_after_its_sleep(const struct scene *scene, struct run *run)
 {
-	run->victim = start_until_it_sleeps(scene->victim);
+	run->victim = start_until_it_sleeps(scene->victim, NULL);
 	start_waiters(scene, run);
 	if (scene->leave_first)
 		director_leaves(run);

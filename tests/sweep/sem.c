@@ -134,11 +134,9 @@ static struct fipc_sem_info look(void)
 
 static void start_waiters(const struct scene *scene, struct run *run)
 {
-	unsigned before = look().waiters;
-
 	for (int i = 0; i < scene->waiters; i++) {
 		run->waiters[i] = start(wait_for_one, (void *)(intptr_t)i);
-		await(look().waiters == before + (unsigned)i + 1);
+		await(asleep_in_futex(run->waiters[i]));
 	}
 }
 
@@ -159,13 +157,6 @@ static void set_stage(const struct scene *scene, struct run *run)
 	if (scene->initial)
 		must_be(fipc_sem_post(&stage->s, scene->initial), 0);
 	((char *)&stage->s)[ANY] = scene->slept_on_beside != 0;
-}
-
-static void let_it_sleep(struct run *run)
-{
-	while (run->stop == STEPPED)
-		run->stop = step_syscall(run->victim);
-	must(run->stop == SLEEPS);
 }
 
 /* A post that wakes nobody: its poster is killed as soon as the tokens are there. */
@@ -193,14 +184,16 @@ static void wake_it(const struct scene *scene, struct run *run)
 /* Up to where the victim stands at the first instruction that is swept. */
 static void begin(const struct scene *scene, struct run *run)
 {
+	void *posts = (void *)(uintptr_t)scene->posts;
+
 	set_stage(scene, run);
-	if (!scene->after_its_sleep)
+	if (!scene->after_its_sleep) {
 		start_waiters(scene, run);
-	run->victim = start(scene->victim, (void *)(uintptr_t)scene->posts);
-	await_traced(run->victim);
-	if (!scene->after_its_sleep)
+		run->victim = start(scene->victim, posts);
+		await_traced(run->victim);
 		return;
-	let_it_sleep(run);
+	}
+	run->victim = start_until_it_sleeps(scene->victim, posts);
 	start_waiters(scene, run); /* behind it: the kernel wakes who came first */
 	wake_it(scene, run);
 }

@@ -279,13 +279,6 @@ static void call_next(const struct scene *scene)
 		must_be(fipc_sem_post(s, 1), 0);
 }
 
-static void let_it_sleep(struct run *run)
-{
-	while (run->stop == STEPPED)
-		run->stop = step_syscall(run->victim);
-	must(run->stop == SLEEPS);
-}
-
 static int is_traced(pid_t tid)
 {
 	siginfo_t unused;
@@ -295,8 +288,7 @@ static int is_traced(pid_t tid)
 
 static void begin_with_sleep(const struct scene *scene, struct run *run)
 {
-	await_traced(run->victim);
-	let_it_sleep(run);
+	run->process = run->victim = start_until_it_sleeps(scene->victim, NULL);
 	start_waiters(scene, run);
 	let_go(run);
 	must(stops_again(run->victim));
@@ -313,11 +305,11 @@ static void begin(const struct scene *scene, struct run *run)
 	hold_some(scene, run);
 	if (scene->held && !scene->after_its_sleep)
 		start_waiters(scene, run);
-	run->process = run->victim = start(scene->victim, NULL);
 	if (scene->after_its_sleep) {
 		begin_with_sleep(scene, run);
 		return;
 	}
+	run->process = run->victim = start(scene->victim, NULL);
 	if (scene->waiters && !scene->held) {
 		gate_pass(&victim_ready);
 		if (stage->thread)

@@ -146,6 +146,23 @@ enum stop step_instructions(pid_t pid, unsigned n)
 	return stop;
 }
 
+pid_t start_until_it_sleeps(void (*victim)(void *), void *argument)
+{
+	enum { ENOUGH_TRIES = 100 };
+	enum stop stop = FINISHED;
+	pid_t pid = 0;
+
+	for (int tries = 0; stop != SLEEPS; tries++) {
+		must(tries < ENOUGH_TRIES);
+		pid = start(victim, argument);
+		await_traced(pid);
+		do
+			stop = step_syscall(pid);
+		while (stop == STEPPED);
+	}
+	return pid;
+}
+
 int stops_again(pid_t pid)
 {
 	int64_t end = now_ns() + PATIENCE_MS * INT64_C(1000000);

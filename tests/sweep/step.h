@@ -26,6 +26,8 @@ enum stop step_instruction(pid_t pid);
 enum stop step_syscall(pid_t pid);
 /* n instructions, fewer if it sleeps or finishes before. */
 enum stop step_instructions(pid_t pid, unsigned n);
+/* Start it, traced; where everything is slow its deadline may have passed before it slept: then another one. */
+pid_t start_until_it_sleeps(void (*victim)(void *), void *argument);
 /* A sleeper that is woken stops again: 1, or 0 when it has not within PATIENCE_MS. */
 int stops_again(pid_t pid);
 /* SIGKILL it where it stands, and reap; nothing if it has finished. */
