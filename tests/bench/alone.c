@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A lock that nobody else wants. */
 #include "bench.h"
+#include "boost.h"
 
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/file.h>
-#include <sys/sem.h>
 #include <unistd.h>
 
 enum { PAIRS = 1000000, SYSCALL_PAIRS = 20000 };
@@ -20,21 +19,20 @@ static void fipc(const void *argument, double *ret)
 	TIME_PAIRS(ret, PAIRS, fipc_mutex_lock(m), fipc_mutex_unlock(m));
 }
 
-static void normal(const void *argument, double *ret)
+static void libc(const void *argument, double *ret)
 {
-	pthread_mutex_t *m = &locks->normal;
+	pthread_mutex_t *m = *(pthread_mutex_t *const *)argument;
 
-	(void)argument;
 	TIME_PAIRS(ret, PAIRS, pthread_mutex_lock(m), pthread_mutex_unlock(m));
 }
 
-static void robust(const void *argument, double *ret)
+#ifdef HAVE_BOOST
+static void boost(const void *argument, double *ret)
 {
-	pthread_mutex_t *m = &locks->robust;
-
 	(void)argument;
-	TIME_PAIRS(ret, PAIRS, pthread_mutex_lock(m), pthread_mutex_unlock(m));
+	TIME_PAIRS(ret, PAIRS, (boost_mutex_lock(), 0), (boost_mutex_unlock(), 0));
 }
+#endif
 
 /* What no lock can be without: one compare-and-swap, one exchange. */
 static void atomics(const void *argument, double *ret)
@@ -48,32 +46,20 @@ static void atomics(const void *argument, double *ret)
 
 /* ---- locks of the kernel's that a death gives back ---- */
 
-static int semaphore, file;
-
-static void remove_semaphore(void)
-{
-	semctl(semaphore, 0, IPC_RMID);
-}
+static int file;
+static pthread_mutex_t *normal, *robust, *pi, *robust_pi;
 
 static void prepare(void)
 {
 	char path[64];
 
-	semaphore = semget(IPC_PRIVATE, 1, 0600);
-	must(semaphore >= 0);
-	atexit(remove_semaphore);
-	must_be(semctl(semaphore, 0, SETVAL, 1), 0);
+	normal = &locks->normal;
+	robust = &locks->robust;
+	pi = &locks->pi;
+	robust_pi = &locks->robust_pi;
 	snprintf(path, sizeof(path), "%s/locked", test_dir());
 	file = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	must(file >= 0);
-}
-
-static void semop_undo(const void *argument, double *ret)
-{
-	struct sembuf down = {0, -1, SEM_UNDO}, up = {0, 1, SEM_UNDO};
-
-	(void)argument;
-	TIME_PAIRS(ret, SYSCALL_PAIRS, semop(semaphore, &down, 1), semop(semaphore, &up, 1));
 }
 
 static void flock_file(const void *argument, double *ret)
@@ -94,12 +80,16 @@ const struct group bench_alone = {
 	.name = "alone",
 	.title = "lock and unlock, nobody else there",
 	.prepare = prepare,
-	.quantities = {{NULL, "ns"}},
-	.contenders = {{"fipc", fipc, NULL},
-		       {"two bare atomics", atomics, NULL},
-		       {"pthread, process-shared", normal, NULL},
-		       {"pthread, robust", robust, NULL},
-		       {"semop, SEM_UNDO", semop_undo, NULL},
-		       {"flock", flock_file, NULL},
-		       {"OFD lock", ofd_file, NULL}},
+	.quantities = {{NULL, "ns", 0}},
+	.contenders = {{"fipc", fipc, NULL, 1},
+		       {"two bare atomics", atomics, NULL, 0},
+		       {"pthread", libc, &normal, 0},
+		       {"pthread, robust", libc, &robust, 1},
+		       {"pthread, PI", libc, &pi, 0},
+		       {"pthread, robust, PI", libc, &robust_pi, 1},
+		       BOOST("Boost interprocess_mutex", boost, NULL, 0)
+		       {"semop", time_semop, &semop_plain, 0},
+		       {"semop, SEM_UNDO", time_semop, &semop_undo, 1},
+		       {"flock", flock_file, NULL, 1},
+		       {"OFD lock", ofd_file, NULL, 1}},
 };

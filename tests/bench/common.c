@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "bench.h"
 
-#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/sem.h>
 #include <time.h>
+
+#if __has_include(<valgrind/callgrind.h>)
+#include <valgrind/callgrind.h>
+#else
+#define CALLGRIND_ZERO_STATS ((void)0)
+#define CALLGRIND_DUMP_STATS_AT(label) ((void)(label))
+#endif
 
 double thread_ns(void)
 {
@@ -19,13 +28,76 @@ int by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
+/* ---- how much ---- */
+
+enum effort effort;
+
+int turns(int full)
+{
+	enum { QUICKER = 100, COUNTED = 1000 };
+
+	if (effort == UNDER_CALLGRIND)
+		return full < COUNTED ? full : COUNTED;
+	if (effort == IN_EARNEST)
+		return full;
+	return full > QUICKER ? full / QUICKER : 1;
+}
+
+/* ---- instructions ---- */
+
+static const char *counted_group, *counted_contender;
+static const double *first_quantity;
+static char label[128];
+
+void count_for(const char *group, const char *contender, const double *ret)
+{
+	counted_group = group;
+	counted_contender = contender;
+	first_quantity = ret;
+}
+
+void count_begin(const double *ret, int pairs)
+{
+	snprintf(label, sizeof(label), "%s|%s|%d|%d", counted_group, counted_contender, (int)(ret - first_quantity),
+		 pairs);
+	CALLGRIND_ZERO_STATS;
+}
+
+void count_end(void)
+{
+	CALLGRIND_DUMP_STATS_AT(label);
+}
+
+/* ---- SysV's semaphores ---- */
+
+static int made[4], n_made;
+
+static void remove_semaphores(void)
+{
+	while (n_made > 0)
+		semctl(made[--n_made], 0, IPC_RMID);
+}
+
+int make_semaphores(int n, int tokens)
+{
+	int set = semget(IPC_PRIVATE, n, 0600);
+
+	must(set >= 0 && n_made < (int)(sizeof(made) / sizeof(*made)));
+	if (n_made == 0)
+		atexit(remove_semaphores);
+	made[n_made++] = set;
+	for (int i = 0; i < n; i++)
+		must_be(semctl(set, i, SETVAL, tokens), 0);
+	return set;
+}
+
 /* ---- work ---- */
 
 static double ns_per_turn;
 
-static __attribute__((noinline)) void turn(unsigned turns)
+static __attribute__((noinline)) void spin(unsigned times)
 {
-	for (; turns > 0; turns--)
+	for (; times > 0; times--)
 		__asm__ volatile("");
 }
 
@@ -34,10 +106,11 @@ void calibrate_work(void)
 	enum { TURNS = 10000000, TRIES = 5 };
 
 	for (int i = 0; i < TRIES; i++) {
+		int n = turns(TURNS);
 		double begun = thread_ns(), ns;
 
-		turn(TURNS);
-		ns = (thread_ns() - begun) / TURNS;
+		spin(n);
+		ns = (thread_ns() - begun) / n;
 		if (i == 0 || ns < ns_per_turn)
 			ns_per_turn = ns;
 	}
@@ -45,62 +118,5 @@ void calibrate_work(void)
 
 void work_ns(double ns)
 {
-	turn((unsigned)(ns / ns_per_turn));
+	spin((unsigned)(ns / ns_per_turn));
 }
-
-/* ---- locks ---- */
-
-struct locks *locks;
-
-static void make_pthread(pthread_mutex_t *m, int robustness)
-{
-	pthread_mutexattr_t attr;
-
-	pthread_mutexattr_init(&attr);
-	pthread_mutexattr_setpshared(&attr, PTHREAD_PROCESS_SHARED);
-	pthread_mutexattr_setrobust(&attr, robustness);
-	must_be(pthread_mutex_init(m, &attr), 0);
-}
-
-void make_locks(void)
-{
-	locks = share(sizeof(*locks));
-	must_be(fipc_mutex_init(&locks->fipc, 0), 0);
-	make_pthread(&locks->normal, PTHREAD_MUTEX_STALLED);
-	make_pthread(&locks->robust, PTHREAD_MUTEX_ROBUST);
-}
-
-static void lock_fipc(void)
-{
-	if (fipc_mutex_lock(&locks->fipc) == FIPC_OWNER_DIED)
-		must_be(fipc_mutex_consistent(&locks->fipc), 0);
-}
-
-static void unlock_fipc(void)
-{
-	must_be(fipc_mutex_unlock(&locks->fipc), 0);
-}
-
-static void lock_normal(void)
-{
-	must_be(pthread_mutex_lock(&locks->normal), 0);
-}
-
-static void unlock_normal(void)
-{
-	must_be(pthread_mutex_unlock(&locks->normal), 0);
-}
-
-static void lock_robust(void)
-{
-	if (pthread_mutex_lock(&locks->robust) == EOWNERDEAD)
-		must_be(pthread_mutex_consistent(&locks->robust), 0);
-}
-
-static void unlock_robust(void)
-{
-	must_be(pthread_mutex_unlock(&locks->robust), 0);
-}
-
-const struct lock fipc_lock = {lock_fipc, unlock_fipc}, normal_lock = {lock_normal, unlock_normal},
-		  robust_lock = {lock_robust, unlock_robust};

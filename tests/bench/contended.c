@@ -46,7 +46,7 @@ static uint32_t timed(void (*lock)(void))
 
 static void compete(const struct lock *l, struct contestant *c)
 {
-	while (!atomic_load_explicit(&shared->stop, memory_order_relaxed)) {
+	do { /* once at least */
 		if (c->acquisitions++ % EACH == 0 && c->n < MOST_TIMES)
 			c->times[c->n++] = timed(l->lock);
 		else
@@ -54,7 +54,7 @@ static void compete(const struct lock *l, struct contestant *c)
 		work_ns(100);
 		shared->counter++;
 		l->unlock();
-	}
+	} while (!atomic_load_explicit(&shared->stop, memory_order_relaxed));
 }
 
 static const struct lock *fought_for;
@@ -64,6 +64,8 @@ static void be_contestant(void *argument)
 	struct contestant *c = argument;
 
 	c->acquisitions = c->n = 0;
+	if (fought_for->begin)
+		fought_for->begin();
 	atomic_fetch_add(&shared->ready, 1);
 	while (!atomic_load(&shared->go))
 		sched_yield();
@@ -107,6 +109,7 @@ static void report(int processes, double seconds, double *ret)
 	ret[2] = all[n / 2];
 	ret[3] = all[(uint64_t)n * 99 / 100];
 	ret[4] = all[(uint64_t)n * 999 / 1000];
+	ret[5] = all[n - 1] / 1000;
 	free(all);
 }
 
@@ -124,7 +127,7 @@ static void contend(const void *argument, double *ret)
 	await(shared->ready == c->processes);
 	begun = now_ns();
 	shared->go = 1;
-	nap_us(ROUND_US);
+	nap_us(turns(ROUND_US));
 	shared->stop = 1;
 	ended = now_ns();
 	for (int i = 0; i < c->processes; i++)
@@ -132,13 +135,37 @@ static void contend(const void *argument, double *ret)
 	report(c->processes, (double)(ended - begun) / 1e9, ret);
 }
 
-static const struct contention fipc_2 = {&fipc_lock, 2}, normal_2 = {&normal_lock, 2}, robust_2 = {&robust_lock, 2},
-			       fipc_8 = {&fipc_lock, 8}, normal_8 = {&normal_lock, 8}, robust_8 = {&robust_lock, 8};
+#define BETWEEN(name) static const struct contention name##_2 = {&name##_lock, 2}, name##_8 = {&name##_lock, 8}
+
+BETWEEN(fipc);
+BETWEEN(normal);
+BETWEEN(robust);
+BETWEEN(pi);
+BETWEEN(robust_pi);
+BETWEEN(semaphore);
+BETWEEN(semop);
+BETWEEN(undo);
+BETWEEN(flock);
+BETWEEN(ofd);
+#ifdef HAVE_BOOST
+BETWEEN(boost);
+#endif
 
 #define QUANTITIES                                                                                                    \
 	{                                                                                                             \
-		{"acquisitions", "M/s"}, {"of the one that gets the least", "%"}, {"time to acquire, p50", "us"},     \
-			{"time to acquire, p99", "us"}, {"time to acquire, p99.9", "us"},                             \
+		{"throughput", "M/s", 1}, {"least share", "%", 1}, {"acquire p50", "us", 0},                          \
+			{"acquire p99", "us", 0}, {"acquire p99.9", "us", 0}, {"longest", "ms", 0},                   \
+	}
+
+#define CONTENDERS(n)                                                                                                 \
+	{                                                                                                             \
+		{"fipc", contend, &fipc_##n, 1}, {"pthread", contend, &normal_##n, 0},                                \
+			{"pthread, robust", contend, &robust_##n, 1}, {"pthread, PI", contend, &pi_##n, 0},           \
+			{"pthread, robust, PI", contend, &robust_pi_##n, 1},                                          \
+			BOOST("Boost interprocess_mutex", contend, &boost_##n, 0)                                     \
+			{"sem_t", contend, &semaphore_##n, 0}, {"semop", contend, &semop_##n, 0},                     \
+			{"semop, SEM_UNDO", contend, &undo_##n, 1}, {"flock", contend, &flock_##n, 1},                \
+			{"OFD lock", contend, &ofd_##n, 1},                                                           \
 	}
 
 const struct group bench_two = {
@@ -146,9 +173,8 @@ const struct group bench_two = {
 	.title = "lock and unlock, two processes at once, 100 ns inside",
 	.prepare = prepare,
 	.quantities = QUANTITIES,
-	.contenders = {{"fipc", contend, &fipc_2},
-		       {"pthread, process-shared", contend, &normal_2},
-		       {"pthread, robust", contend, &robust_2}},
+	.contenders = CONTENDERS(2),
+	.repetitions = 11,
 };
 
 const struct group bench_eight = {
@@ -156,7 +182,6 @@ const struct group bench_eight = {
 	.title = "lock and unlock, eight processes at once, 100 ns inside",
 	.prepare = prepare,
 	.quantities = QUANTITIES,
-	.contenders = {{"fipc", contend, &fipc_8},
-		       {"pthread, process-shared", contend, &normal_8},
-		       {"pthread, robust", contend, &robust_8}},
+	.contenders = CONTENDERS(8),
+	.repetitions = 11,
 };
