@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: Apache-2.0
-# setup.sh [--check] build|demo|test|coverage|fuzz|ci: install, with apt-get, what that needs and this machine lacks; silent
-# if nothing is missing. --check: only say what is missing, and fail. It looks for the things, not for packages, so that any
-# distribution that has them will do.
+# setup.sh [--check] build|demo|test|bench|coverage|prove|fuzz|cross|cross-kernel|ci: install, with apt-get, what that
+# needs and this machine lacks; silent if nothing is missing. --check: only say what is missing, and fail. It looks for
+# the things, not for packages, so that any distribution that has them will do.
 set -u
 
 check=
@@ -10,7 +10,7 @@ if [ "${1:-}" = --check ]; then
 	check=yes
 	shift
 fi
-purpose=${1:?usage: setup.sh [--check] build|demo|test|coverage|fuzz|ci}
+purpose=${1:?usage: setup.sh [--check] build|demo|test|bench|coverage|prove|fuzz|cross|cross-kernel|ci}
 packages=
 
 # need_*, and so missing: <what> <Debian package> <why>
@@ -35,6 +35,16 @@ need_library()
 	pkg-config --exists "$1" 2>/dev/null || missing "$@"
 }
 
+# need_python <code> <Debian package> <why>: the system's Python, which CMake builds for, too
+need_python()
+{
+	if [ -x /usr/bin/python3 ]; then
+		/usr/bin/python3 -c "$1" >/dev/null 2>&1
+	else
+		python3 -c "$1" >/dev/null 2>&1
+	fi || missing "$@"
+}
+
 need_sanitizer()
 {
 	echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
@@ -50,15 +60,22 @@ need_library jansson libjansson-dev "JSON, of fipcd and fipcctl"
 need_library smartcols libsmartcols-dev "the tables of fipcctl"
 need_library ncursesw libncurses-dev "the screen of fipcctl top"
 case $purpose in
-demo | test | coverage | ci)
+demo | test | coverage | prove | ci)
 	need_command systemd-socket-activate systemd "starts fipcd on its first connection, and checks its units"
 	;;
 esac
 case $purpose in
-test | coverage | ci)
-	need_command c++ g++ "the headers are for C++ too: tested"
+test | bench | coverage | prove | ci)
+	need_command c++ g++ "the headers are for C++ too: tested, and Boost is"
 	need_library cmocka libcmocka-dev "the test framework"
-	need_command valgrind valgrind "the suite runs under memcheck"
+	need_command valgrind valgrind "the suite runs under memcheck, and instructions are counted"
+	need_command python3 python3 "makes docs/performance.md and docs/safety.md, and talks to fipcd in an example"
+	need_command gnuplot gnuplot-nox "draws the plots of the benchmark"
+	need_header boost/version.hpp libboost-dev "Boost.Interprocess, which fipc is compared with"
+	;;
+esac
+case $purpose in
+test | coverage | prove | ci)
 	need_command spin spin "the lock word's protocol is model-checked"
 	need_command musl-gcc musl-tools "the library is for musl too: tested"
 	need_header sys/sdt.h systemtap-sdt-dev "probes for bpftrace and perf: tested"
@@ -67,17 +84,31 @@ test | coverage | ci)
 	need_command mandoc mandoc "checks the man pages"
 	need_command groff groff-base "shows them"
 	need_command man man-db "finds them"
-	need_command python3 python3 "talks to fipcd in an example of docs/"
+	need_python "import sysconfig; open(sysconfig.get_path('include') + '/Python.h')" python3-dev \
+		"the Python package is an extension in C: tested"
+	need_python "import pytest" python3-pytest "its tests are pytest's"
+	need_python "import setuptools, wheel" "python3-setuptools python3-wheel" "pip installs it: tested"
 	;;
 esac
 case $purpose in
-fuzz | ci)
+cross | ci)
+	need_command aarch64-linux-gnu-gcc gcc-aarch64-linux-gnu "compiles for 64-bit ARM"
+	need_command qemu-aarch64-static qemu-user-static "runs what was compiled"
+	need_command dpkg dpkg "unpacks that machine's libraries"
+	;;
+cross-kernel)
+	need_command qemu-system-aarch64 qemu-system-arm "stands for a whole machine"
+	need_command cpio cpio "packs what that one begins with"
+	;;
+esac
+case $purpose in
+fuzz | prove | ci)
 	need_command clang clang "the second compiler"
 	need_sanitizer fuzzer libclang-rt-dev "what clang links fuzz targets with"
 	;;
 esac
 case $purpose in
-coverage)
+coverage | prove)
 	need_command gcovr gcovr "tells which lines the tests run"
 	;;
 ci)
