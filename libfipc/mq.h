@@ -271,10 +271,10 @@ struct mq_seen fipc__mq_look(const fipc_mq *q);
 
 /*
  * For wait_any, and those below. To be called before each sleep, with the senders' count that was seen when there was
- * no message: 0, and *ret is where to sleep; -EAGAIN: it has changed; -EBADMSG. Whoever was woken, and leaves the
- * message there, calls fipc__mq_pass_on(), for the wake-up may have been another's.
+ * no message: 0, and ret is where to sleep, on the first and while the second stands; -EAGAIN: it has changed; -EBADMSG.
+ * Whoever was woken, and leaves the message there, calls fipc__mq_pass_on(), for the wake-up may have been another's.
  */
-int fipc__mq_watch(fipc_mq *q, uint32_t sent, struct futex_place *ret);
+int fipc__mq_watch(fipc_mq *q, uint32_t sent, struct futex_place ret[2]);
 void fipc__mq_pass_on(fipc_mq *q);
 
 /* After a commit. */

@@ -29,8 +29,11 @@ struct mq_seen fipc__mq_look(const fipc_mq *q)
 
 /* ---- until there are messages ---- */
 
-/* One of a crowd in any case: of a lone sleeper who is woken, WAITERS does not tell any more. */
-int fipc__mq_watch(fipc_mq *q, uint32_t sent, struct futex_place *ret)
+/*
+ * One of a crowd in any case: of a lone sleeper who is woken, WAITERS does not tell any more. The count is compared, too:
+ * READY, in the bed, may have come and gone with a receiver that then took nothing.
+ */
+int fipc__mq_watch(fipc_mq *q, uint32_t sent, struct futex_place ret[2])
 {
 	struct mq_side *senders = &q->m->side[SENDERS];
 	uint64_t v, next;
@@ -52,7 +55,8 @@ int fipc__mq_watch(fipc_mq *q, uint32_t sent, struct futex_place *ret)
 	if (v != next && !atomic_compare_exchange_strong_explicit(&senders->state, &v, next, memory_order_seq_cst,
 								  memory_order_relaxed))
 		return -EAGAIN;
-	*ret = (struct futex_place){(const void *)&senders->bed, PARK_WAITERS};
+	ret[0] = (struct futex_place){(const void *)&senders->bed, PARK_WAITERS};
+	ret[1] = (struct futex_place){(const void *)&senders->count, (uint32_t)next};
 	return 0;
 }
 
@@ -91,12 +95,11 @@ int fipc__mq_sleep_while(fipc_mq *q, const struct mq_seen *seen, const _Atomic u
 {
 	const bool empty = seen->messages == 0;
 	struct futex_place places[3];
-	unsigned n = empty ? 1 : 2;
 	int r = empty ? fipc__mq_watch(q, seen->sent, places) : watch_emptied(q, seen->received, places);
 	if (r < 0)
 		return r == -EAGAIN ? 0 : r;
-	places[n] = (struct futex_place){(const void *)kick, was};
-	r = fipc__futex_wait_any(places, n + 1, FIPC_FOREVER);
+	places[2] = (struct futex_place){(const void *)kick, was};
+	r = fipc__futex_wait_any(places, 3, FIPC_FOREVER);
 	if (empty && r == 0)
 		fipc__mq_pass_on(q);
 	return r == -EAGAIN || r == -EINTR || r > 0 ? 0 : r;

@@ -168,8 +168,8 @@ static int mq_ready(struct seat *s)
 
 static int mq_arm(struct seat *s, struct futex_place *places, unsigned room)
 {
-	int r = room < 1 ? -E2BIG : fipc__mq_watch(s->object, s->seen, places);
-	return r == 0 ? 1 : r == -EAGAIN ? 0 : r;
+	int r = room < 2 ? -E2BIG : fipc__mq_watch(s->object, s->seen, places);
+	return r == 0 ? 2 : r == -EAGAIN ? 0 : r;
 }
 
 static void mq_pass_on(struct seat *s)
@@ -235,7 +235,7 @@ static int arm(struct seat *s, unsigned n, struct futex_place *places)
 	return (int)used;
 }
 
-/* 0 woken, -EAGAIN look again, or an error: was not woken. On one word, it is slept so that every signal is heard. */
+/* 0 woken, -EAGAIN look again, or an error: was not woken. */
 static int sleep_on(const struct futex_place *places, unsigned n, fipc_deadline d)
 {
 	bool owing = fipc__owe(fipc__self, places[0].word);

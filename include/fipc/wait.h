@@ -50,7 +50,7 @@ struct fipc_waitable {
  *	-EINVAL     n is 0 or more than FIPC_WAIT_MAX, an unknown kind, not an object of that kind, or destroyed
  *	            meanwhile
  *	-E2BIG      they take more than 128 futex words together: a semaphore takes 1, an auto-reset event 1, a manual
- *	            one 2, a queue 1, and a semaphore of FIPC_OWNED 3 and one for each thread that has used it
+ *	            one 2, a queue 2, and a semaphore of FIPC_OWNED 3 and one for each thread that has used it
  *	-EACCES     one is opened FIPC_READONLY
  *	-ENOTSUP    one was made by an incompatible version of fipc
  *	-EBADMSG    a queue was overwritten
