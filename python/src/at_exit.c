@@ -15,9 +15,11 @@ struct opened {
 	struct opened *next, *previous;
 	void *object;
 	int (*close)(void *);
+	Py_ssize_t inside; /* calls without the GIL, of threads of the process that had been forked so often */
+	unsigned long forks;
 };
 
-static struct opened all = {&all, &all, NULL, NULL}; /* written with the GIL held */
+static struct opened all = {.next = &all, .previous = &all}; /* written with the GIL held */
 static unsigned long forks;
 
 static void count_fork(void)
@@ -33,7 +35,10 @@ unsigned long fpy_forks(void)
 static void close_all(void)
 {
 	for (struct opened *o = all.next; o != &all; o = o->next) {
-		int r = o->close(o->object);
+		int r = 0;
+		/* A daemon thread goes on without Python, up to the end of its call, and libfipc may not know of it yet. */
+		if (o->inside == 0 || o->forks != forks)
+			r = o->close(o->object);
 		(void)r; /* in use to the last: the kernel tells the others */
 	}
 }
@@ -58,10 +63,18 @@ struct opened *fpy_at_exit_add(void *object, int (*close)(void *))
 		PyErr_NoMemory();
 		return NULL;
 	}
-	*o = (struct opened){all.next, &all, object, close};
+	*o = (struct opened){.next = all.next, .previous = &all, .object = object, .close = close};
 	all.next->previous = o;
 	all.next = o;
 	return o;
+}
+
+void fpy_at_exit_note(struct opened *o, Py_ssize_t inside)
+{
+	if (!o)
+		return;
+	o->inside = inside;
+	o->forks = forks;
 }
 
 void fpy_at_exit_remove(struct opened *o)

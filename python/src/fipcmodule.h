@@ -210,6 +210,8 @@ int fpy_sleep_in(Object *self, fpy_call call, fipc_deadline d, void *argument);
 int fpy_at_exit_begin(void);
 struct opened *fpy_at_exit_add(void *object, int (*close)(void *));
 void fpy_at_exit_remove(struct opened *opened);
+/* How many calls without the GIL are inside it now; NULL: it is not one of them. */
+void fpy_at_exit_note(struct opened *opened, Py_ssize_t inside);
 /* How often this process, and those that it comes from, were forked. */
 unsigned long fpy_forks(void);
 

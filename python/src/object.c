@@ -62,11 +62,13 @@ void fpy_enter(Object *self)
 		self->inside = 0;
 	self->forks = fpy_forks();
 	self->inside++;
+	fpy_at_exit_note(self->opened, self->inside);
 }
 
 void fpy_leave(Object *self)
 {
 	self->inside--;
+	fpy_at_exit_note(self->opened, self->inside);
 }
 
 static int check_nobody_inside(Object *self)
