@@ -188,11 +188,13 @@ def main() -> None:
     directory.mkdir(parents=True, exist_ok=True)
     path = directory / "results.jsonl"
     build = pathlib.Path(given.quick or SOURCE / "build-test")
-    results = Results(path, machine(build, bool(given.quick)))
+    # Beside the old ones until all is done: one of the tests compares those with their page.
+    results = Results(path.with_suffix(".new"), machine(build, bool(given.quick)))
     if given.quick:
         prove_quickly(results, given.quick)
     else:
         prove(results)
+    results.path.replace(path)
     maker = SOURCE / "tests" / "prove" / "safety.py"
     subprocess.run([sys.executable, str(maker), str(path), str(given.page)], check=True)
     print(f"{given.page} is made, from {path}")
