@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # run.sh [<option of cmake>...]: build all of fipc for 64-bit ARM in build-cross/, and run there, under qemu-user, the tests
 # that it can serve; the others are skipped aloud. What the build needs of that machine comes from Debian's packages, unpacked
-# into build-cross/sysroot: nothing of this machine changes.
+# into build-cross/sysroot: nothing of this machine changes. Exit status 77: they could not be had.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 
 dir=$PWD/build-cross
 sysroot=$dir/sysroot
 . tests/cross/packages.sh
-unpack "$sysroot" libc6-dev libcmocka-dev libsystemd-dev libjansson-dev libncurses-dev || exit 1
+unpack "$sysroot" libc6-dev libcmocka-dev libsystemd-dev libjansson-dev libncurses-dev libsmartcols-dev || exit 77
 
 cmake -S . -B "$dir" -DCMAKE_TOOLCHAIN_FILE="$PWD/tests/cross/aarch64.cmake" -DFIPC_SYSROOT="$sysroot" -DFIPC_PYTHON=OFF \
 	"$@" >"$dir/build.log" 2>&1 && cmake --build "$dir" -j"$(nproc)" >>"$dir/build.log" 2>&1
