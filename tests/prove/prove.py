@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run all that shows how safe fipc is, within half an hour on two processors; then make the page.
 
-prove.py [--quick BUILD] PAGE: PAGE is as docs/safety.md; results.jsonl, from which safety.py can
-make it again, goes to a directory of that name. --quick runs a little of what is built in BUILD,
-to show that the page can be made.
+prove.py [--quick BUILD | --again KIND] PAGE: PAGE is as docs/safety.md; results.jsonl, from which
+safety.py can make it again, goes to a directory of that name. --quick runs a little of what is
+built in BUILD, to show that the page can be made. --again runs one part anew ("suite", "model"),
+as when what it found has been mended, and the page says so; the rest stays.
 """
 import argparse
 import concurrent.futures
@@ -22,7 +23,7 @@ import xml.etree.ElementTree
 from typing import Callable, Iterable, List, Optional, Tuple
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from pages import Progress, Record, machine  # noqa: E402
+from pages import Progress, Record, commit, machine  # noqa: E402
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 LIMIT_SECONDS = 29 * 60  # for everything; what is left when the rest is done is the sweeps'
@@ -92,6 +93,7 @@ class Results:
     def __init__(self, path: pathlib.Path, first: Record) -> None:
         self.path, self.lock = path, threading.Lock()
         self.failed: List[str] = []
+        self.again = ""  # the commit at which parts are run anew
         path.write_text(json.dumps(first) + "\n", encoding="utf-8")
 
     def add(self, records: Iterable[Record]) -> None:
@@ -115,7 +117,8 @@ class Results:
             self.failed.append(str(part))
         seconds = round(time.monotonic() - begun)
         self.add(records + [{"kind": "part", "of": part.kind, "command": str(part),
-                             "status": status, "seconds": seconds}])
+                             "status": status, "seconds": seconds,
+                             **({"again": self.again} if self.again else {})}])
 
     def run_side_by_side(self, parts: List[Part]) -> None:
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -145,8 +148,8 @@ def every_nth(seconds: float) -> int:
     return 10
 
 
-def prove(results: Results) -> None:
-    steps: List[Tuple[str, List[Part]]] = [
+def all_but_sweeps() -> List[Tuple[str, List[Part]]]:
+    return [
         ("the tests, four times", [Part("suite", read_suite, "sh", "tests/run.sh")]),
         ("coverage", [Part("coverage", read_coverage, "sh", "tests/coverage.sh")]),
         ("models", [Part("model", read_model, "sh", "tests/model/run.sh", "all")]),
@@ -155,7 +158,10 @@ def prove(results: Results) -> None:
                              for name, seconds in SOAKS.items()]),
         ("fuzzing", [Part("fuzz", read_fuzz, "sh", "tests/fuzz/run.sh", str(FUZZ_SECONDS))]),
     ]
-    progress = Progress()
+
+
+def prove(results: Results) -> None:
+    steps, progress = all_but_sweeps(), Progress()
     progress.steps = len(steps) + 1
     for title, parts in steps:
         progress.next(title)
@@ -166,6 +172,17 @@ def prove(results: Results) -> None:
     results.run_side_by_side(sweeps(["unmap"], 1) + sweeps(SWEEPS, every))
     minutes, seconds = divmod(progress.seconds(), 60)
     print(f"\nall of it took {minutes}:{seconds:02}")
+
+
+def prove_again(results: Results, kind: str, before: pathlib.Path) -> None:
+    parts = [part for _, parts in all_but_sweeps() for part in parts if part.kind == kind]
+    if not parts:
+        sys.exit(f"prove: --again {kind}: there is no such part; sweeps are run with all of them")
+    _, *records = before.read_text(encoding="utf-8").splitlines()
+    results.add(r for r in map(json.loads, records) if kind not in (r["kind"], r.get("of")))
+    results.again = commit()
+    for part in parts:
+        results.run(part)
 
 
 def prove_quickly(results: Results, build: str) -> None:
@@ -182,6 +199,7 @@ def main() -> None:
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", metavar="BUILD",
                         help="only show that it runs; the figures mean nothing")
+    parser.add_argument("--again", metavar="KIND", help="run one part anew; the rest stays")
     parser.add_argument("page", type=pathlib.Path)
     given = parser.parse_args()
     directory = given.page.with_suffix("")
@@ -189,9 +207,12 @@ def main() -> None:
     path = directory / "results.jsonl"
     build = pathlib.Path(given.quick or SOURCE / "build-test")
     # Beside the old ones until all is done: one of the tests compares those with their page.
-    results = Results(path.with_suffix(".new"), machine(build, bool(given.quick)))
+    first = json.loads(path.open().readline()) if given.again else machine(build, bool(given.quick))
+    results = Results(path.with_suffix(".new"), first)
     if given.quick:
         prove_quickly(results, given.quick)
+    elif given.again:
+        prove_again(results, given.again, path)
     else:
         prove(results)
     results.path.replace(path)

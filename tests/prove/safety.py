@@ -49,7 +49,8 @@ class Results:
         for part in self.of("part"):
             if part["of"] == kind:
                 failed = ": **FAILED**" if part["status"] else ""
-                lines.append(f"- `{part['command']}`, {part['seconds']} s{failed}")
+                again = f", run again at {part['again']}" if "again" in part else ""
+                lines.append(f"- `{part['command']}`, {part['seconds']} s{again}{failed}")
         return "\n".join(lines) or NOT_RUN
 
 
@@ -75,7 +76,10 @@ def machine(results: Results, _: str) -> str:
 
 def verdict(results: Results, _: str) -> str:
     failed = [f"`{r['command']}`" for r in results.of("part") if r["status"]]
+    again = [f"`{r['command']}`" for r in results.of("part") if "again" in r]
     text = f"**Not all of it held:** {', '.join(failed)}." if failed else "All of it held."
+    if again:
+        text += f" Run again, because something was mended: {', '.join(again)}."
     if KINDS - {r["of"] for r in results.of("part")}:
         text += "\n\n**Not all of it was run:** below it says what was not."
     return text
