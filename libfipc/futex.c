@@ -97,10 +97,22 @@ static bool let_signals_in(const sigset_t *open)
 	return syscall(SYS_ppoll, NULL, 0, &now, open, KERNEL_SIGSET_SIZE) < 0 && errno == EINTR;
 }
 
+/* Is there a handler after which futex_waitv would go on, and say nothing? */
+static bool some_restart(void)
+{
+	for (int i = 1; i <= SIGRTMAX; i++) {
+		struct sigaction a;
+		if (sigaction(i, NULL, &a) == 0 && a.sa_flags & SA_RESTART && a.sa_handler != SIG_DFL &&
+		    a.sa_handler != SIG_IGN)
+			return true;
+	}
+	return false;
+}
+
 /*
- * futex_waitv does not say that a handler ran which was installed with SA_RESTART; nor would it, or futex(2), of a signal
- * that came when a time-out was over and the thread was not yet running again. So signals are kept out, and let in now and
- * then, where the kernel says whether there was one.
+ * Where it would; or where one sleeps for a while only, for of a signal that came when that was over, and the thread was
+ * not yet running again, the kernel says nothing. So signals are kept out, and let in now and then, where it says whether
+ * there was one. Not without need: what is sent to the process would go to another thread, as Python's handlers do not.
  */
 static int wait_and_listen(const struct futex_place *places, unsigned n, fipc_deadline d)
 {
@@ -119,11 +131,13 @@ static int wait_and_listen(const struct futex_place *places, unsigned n, fipc_de
 static int wait_any(const struct futex_place *places, unsigned n, fipc_deadline d)
 {
 	int r;
-	if (interruptible)
+	if (interruptible && some_restart())
 		return wait_and_listen(places, n, d);
 	do
 		r = futex_waitv(places, n, d);
-	while (r == -EINTR);
+	while (r == -EINTR && !interruptible);
+	if (r == -ENOSYS && interruptible)
+		return wait_and_listen(places, n, d);
 	if (r == -ENOSYS)
 		while (!wait_a_while(places, n, d, &r))
 			;

@@ -62,7 +62,8 @@ FIPC_PUBLIC fipc_deadline fipc_after_ms(int64_t ms);
  * It is the thread's property, kept over fork, and no property of an object. Returns the old setting, 0 or 1.
  * As with every call that is not told which signals to let in (see pselect(2)), one that is handled just before the thread
  * falls asleep does not end the wait: where that must not be, wait with a deadline, and look again. Waits on several words
- * (conditions, manual events, queues, fipc_wait_any) keep signals out, and let them in every 50 ms.
+ * (conditions, manual events, queues, fipc_wait_any), where some handler was installed with SA_RESTART, keep signals out,
+ * and let them in every 50 ms; what is sent to the process goes to another thread then, if there is one that lets it in.
  */
 FIPC_PUBLIC int fipc_set_interruptible(int on);
 
