@@ -177,9 +177,8 @@ static bool become_courier(struct thread *t, struct cond *c)
 	uint32_t old;
 	if (t->limit - t->top < 2 || !have_turn(t, c, &old)) /* one for the courier, one for the mutex */
 		return false;
-	/* release: who closes and does not find the other word pending any more finds the courier's taken */
-	atomic_store_explicit(t->pending, node, memory_order_release);
-	barrier();
+	/* release: who closes, and does not find the other word pending any more, finds the courier's taken */
+	set_pending(t, node);
 	push_held(t, node);
 	set_pending(t, NULL);
 	if (old & (WORD_TID | WORD_OWNER_DIED))

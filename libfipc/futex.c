@@ -131,16 +131,19 @@ static int wait_and_listen(const struct futex_place *places, unsigned n, fipc_de
 static int wait_any(const struct futex_place *places, unsigned n, fipc_deadline d)
 {
 	int r;
+	if (n == 1)
+		return fipc__futex_wait(places->word, places->expected, d, FUTEX_SHARED);
 	if (interruptible && some_restart())
 		return wait_and_listen(places, n, d);
 	do
 		r = futex_waitv(places, n, d);
 	while (r == -EINTR && !interruptible);
-	if (r == -ENOSYS && interruptible)
+	if (r != -ENOSYS)
+		return r;
+	if (interruptible)
 		return wait_and_listen(places, n, d);
-	if (r == -ENOSYS)
-		while (!wait_a_while(places, n, d, &r))
-			;
+	while (!wait_a_while(places, n, d, &r))
+		;
 	return r;
 }
 

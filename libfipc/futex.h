@@ -12,7 +12,8 @@ int fipc__futex_wait(const void *w, uint32_t expected, fipc_deadline d, enum fut
 
 /*
  * Sleep while every word is as expected, 128 of them at most: the index of one that was woken, or as above. Shared. Who
- * has asked to be told of signals is told of all; where a handler has SA_RESTART within 50 ms, and they are kept out meanwhile.
+ * has asked to be told of signals is told of all; of several words, where a handler has SA_RESTART, within 50 ms, and they
+ * are kept out meanwhile.
  */
 struct futex_place {
 	const void *word;

@@ -332,12 +332,6 @@ static __attribute__((noinline, cold)) void touch(const struct thread *t, const 
 	errno = saved;
 }
 
-static int wait_for(const struct futex_place *places, unsigned n, fipc_deadline d)
-{
-	return n == 1 ? fipc__futex_wait(places->word, places->expected, d, FUTEX_SHARED)
-		      : fipc__futex_wait_any(places, n, d);
-}
-
 /*
  * In two slices. Between them this thread sleeps on nothing, as before the first one: who changed the word meanwhile is
  * found out by the kernel, which compares it again.
@@ -346,11 +340,11 @@ static int wait_long(const struct futex_place *places, unsigned n, fipc_deadline
 		     const struct desk *desk, int64_t since_ns)
 {
 	fipc_deadline first = since_ns + LONG_NS;
-	int r = wait_for(places, n, first < d ? first : d);
+	int r = fipc__futex_wait_any(places, n, first < d ? first : d);
 	if (r != -ETIMEDOUT || first >= d)
 		return r;
 	touch(t, desk);
-	return wait_for(places, n, d);
+	return fipc__futex_wait_any(places, n, d);
 }
 
 static struct wait_slot *slot_for(struct thread *t, const struct known *k)
@@ -369,7 +363,7 @@ static int sleep_shown(const struct futex_place *places, unsigned n, fipc_deadli
 	struct wait w;
 	int r;
 	if (!s)
-		return wait_for(places, n, d);
+		return fipc__futex_wait_any(places, n, d);
 	w = describe(t, k, places, d);
 	say(s, &w);
 	r = wait_long(places, n, d, t, atomic_load_explicit(&k->desk, memory_order_relaxed), w.since_ns);

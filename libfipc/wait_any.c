@@ -239,8 +239,7 @@ static int arm(struct seat *s, unsigned n, struct futex_place *places)
 static int sleep_on(const struct futex_place *places, unsigned n, fipc_deadline d)
 {
 	bool owing = fipc__owe(fipc__self, places[0].word);
-	int r = n == 1 ? fipc__futex_wait(places[0].word, places[0].expected, d, FUTEX_SHARED)
-		       : fipc__futex_wait_any(places, n, d);
+	int r = fipc__futex_wait_any(places, n, d);
 	fipc__owe_nothing(fipc__self, owing);
 	return r > 0 ? 0 : r;
 }

@@ -7,12 +7,9 @@ set -eu
 build=$1
 here=$(cd "$(dirname "$0")" && pwd)
 
-if ! command -v gnuplot >/dev/null; then
-	echo "SKIP: bench: no gnuplot (sh tests/setup.sh bench installs it)"
-	exit 77
-fi
 # shellcheck source=tests/pages.sh
 . "$here/../pages.sh"
+needs gnuplot bench
 
 page=$work/performance.md
 python3 "$here/run.py" --quick "$build" "$page" || fail "run.py"

@@ -7,12 +7,9 @@ set -eu
 build=$1
 here=$(cd "$(dirname "$0")" && pwd)
 
-if ! command -v spin >/dev/null; then
-	echo "SKIP: prove: no spin (sh tests/setup.sh prove installs it)"
-	exit 77
-fi
 # shellcheck source=tests/pages.sh
 . "$here/../pages.sh"
+needs spin prove
 
 # has <pattern>: the page does
 has()
