@@ -174,7 +174,7 @@ const struct group bench_two = {
 	.prepare = prepare,
 	.quantities = QUANTITIES,
 	.contenders = CONTENDERS(2),
-	.repetitions = 11,
+	.repetitions = 15,
 };
 
 const struct group bench_eight = {
@@ -183,5 +183,5 @@ const struct group bench_eight = {
 	.prepare = prepare,
 	.quantities = QUANTITIES,
 	.contenders = CONTENDERS(8),
-	.repetitions = 11,
+	.repetitions = 15,
 };

@@ -125,5 +125,5 @@ const struct group bench_big_death = {
 	.prepare = prepare,
 	.quantities = {{NULL, "us", 0}},
 	.contenders = CONTENDERS(big),
-	.repetitions = 7,
+	.repetitions = 15,
 };

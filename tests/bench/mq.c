@@ -226,7 +226,7 @@ static void each_size(const struct queue *q, void (*time)(const struct queue *q,
 	.contenders = {{"fipc", run, &fipc_queue, 0}, {"POSIX mq", run, &posix_queue, 0},                             \
 		       {"SysV msg", run, &sysv_queue, 0}, {"SOCK_SEQPACKET", run, &socket_queue, 0},                  \
 		       {"pipe", run, &pipe_queue, 0}, BOOST("Boost message_queue", run, &boost_queue, 0)},            \
-	.repetitions = 11
+	.repetitions = 15
 
 /* ---- one thread ---- */
 
