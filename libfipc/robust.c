@@ -154,14 +154,13 @@ static int make_key(void)
 	return -r;
 }
 
-int fipc__robust_enter(void)
+int fipc__robust_begin(void)
 {
 	struct robust_head *head = NULL;
 	struct thread *t;
 	int r = fipc__process_enter();
-	if (r < 0 || fipc__self->top)
-		return r;
-	r = make_key();
+	if (r == 0)
+		r = make_key();
 	if (r == 0)
 		r = find_head(&head);
 	if (r < 0)

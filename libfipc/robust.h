@@ -49,7 +49,7 @@ struct thread {
 	void *_Atomic *pending;
 	intptr_t futex_offset; /* from a node to its lock word, as libc told the kernel */
 	uint32_t tid, pid, pidns;
-	uint32_t spins_to_skip; /* see spin.h */
+	uint32_t spins_to_skip, yields_to_skip; /* see spin.h */
 	struct sentinel first, last;
 	struct thread *next_thread, **back; /* all threads of the process, under fipc__threads_lock */
 	void **head;
@@ -63,7 +63,11 @@ struct thread {
 extern FIPC_TLS struct thread *fipc__self __attribute__((visibility("hidden"))); /* never NULL */
 
 /* Make this thread ready, if it is not. 0, -ENOSYS, -ENOMEM, -EAGAIN (no key left). */
-int fipc__robust_enter(void);
+int fipc__robust_begin(void);
+static inline int fipc__robust_enter(void)
+{
+	return __builtin_expect(fipc__self->top != NULL, 1) ? 0 : fipc__robust_begin();
+}
 
 /* Is a thread of this process in the middle of locking or unlocking this word, or asleep on it? */
 bool fipc__robust_pending(const struct mutex *m);

@@ -67,21 +67,35 @@ static int check_given(const struct sem *s)
 	return fipc__place_check(s, KIND_SEM, KIND_SEM_FLAGS);
 }
 
-/* The whole header in one comparison: a semaphore, with no flags but these. */
-static inline bool plain(const struct sem *s, uint32_t flags)
+/* ---- the fast paths ---- */
+
+#define PLAIN ((uint64_t)KIND_SEM << 32 | OBJECT_MAGIC)
+#define PLAIN_PRIVATE ((uint64_t)(KIND_SEM | KIND_PRIVATE) << 32 | OBJECT_MAGIC)
+
+/* The whole header in one comparison: a semaphore with no flags, or none but FIPC_PRIVATE. */
+static inline bool is_plain(const struct sem *s)
 {
-	return (atomic_load_explicit(&s->head, memory_order_relaxed) & ~((uint64_t)flags << 32)) ==
-	       ((uint64_t)KIND_SEM << 32 | OBJECT_MAGIC);
+	uint64_t head = atomic_load_explicit(&s->head, memory_order_relaxed);
+	return __builtin_expect(head == PLAIN, 1) || head == PLAIN_PRIVATE;
+}
+
+/* acquire and release, each pairing with the other */
+static inline __attribute__((always_inline)) bool swap(struct sem *s, uint64_t seen, uint64_t wanted)
+{
+	return __builtin_expect(atomic_compare_exchange_strong_explicit(&s->state, &seen, wanted, memory_order_acq_rel,
+									memory_order_relaxed),
+				1);
 }
 
 /*
- * For the fast paths, which add and subtract constants, each in a branch of its own: a branch is foretold, where a
- * value that is chosen would be waited for (a nanosecond of six). acquire and release, each pairing with the other.
+ * A constant that the compiler does not know, and so does not replace by the state that was found equal to it. For a
+ * swap has to wait for what was loaded, and need not for a constant: that they are equal is a branch, and foretold. Of
+ * a semaphore that is used as a lock, a sixth of wait and post.
  */
-static inline __attribute__((always_inline)) bool swap(struct sem *s, uint64_t seen, uint64_t wanted)
+static inline __attribute__((always_inline)) uint64_t hidden(uint64_t v)
 {
-	return atomic_compare_exchange_strong_explicit(&s->state, &seen, wanted, memory_order_acq_rel,
-						       memory_order_relaxed);
+	__asm__ volatile("" : "+r"(v));
+	return v;
 }
 
 /* ---- post ---- */
@@ -149,15 +163,15 @@ static __attribute__((noinline)) int post_slowly(struct sem *s, uint32_t n)
 int fipc_sem_post(fipc_sem *public, uint32_t n)
 {
 	struct sem *s = (struct sem *)(void *)public;
+	const uint64_t none = hidden(0);
 	uint64_t v = atomic_load_explicit(&s->state, memory_order_relaxed);
-	if (__builtin_expect(plain(s, KIND_PRIVATE | KIND_TIMESTAMPS) && !(v & WAITERS) && n != 0 &&
-				     tokens_of(v) <= UINT32_MAX - n,
-			     1)) {
-		if (tokens_of(v) == 0) {
-			if (__builtin_expect(swap(s, v, v + READY + n), 1))
+	if (__builtin_expect(is_plain(s) && n != 0, 1)) {
+		if (v == 0) {
+			if (swap(s, none, READY + n))
 				return 0;
-		} else if (__builtin_expect(swap(s, v, v + n), 1)) {
-			return 0;
+		} else if (v > READY && v < WAITERS && tokens_of(v) <= UINT32_MAX - n) {
+			if (swap(s, v, v + n))
+				return 0;
 		}
 	}
 	return is_owned(s) ? fipc__owned_post(s, n) : post_slowly(s, n);
@@ -250,6 +264,19 @@ static int get_asleep(struct sem *s, fipc_deadline d)
 	return r;
 }
 
+/* Where nobody else can run meanwhile: has the one who posts been waiting for that? */
+static bool have_one_after_others(struct sem *s)
+{
+	uint64_t v;
+	if (!fipc__let_others_run())
+		return false;
+	v = atomic_load_explicit(&s->state, memory_order_relaxed);
+	if (take(s, &v))
+		return true;
+	fipc__yielded_in_vain();
+	return false;
+}
+
 /* Have one, or not. The word is pending. */
 static int get(struct sem *s, fipc_deadline d)
 {
@@ -260,7 +287,7 @@ static int get(struct sem *s, fipc_deadline d)
 		if (d <= FIPC_NOW)
 			return -EAGAIN;
 		if (spins == 0)
-			return get_asleep(s, d);
+			return have_one_after_others(s) ? 0 : get_asleep(s, d);
 		fipc__spin_pause();
 	}
 }
@@ -289,14 +316,15 @@ static __attribute__((noinline)) int wait_slowly(struct sem *s, fipc_deadline d)
  */
 static inline __attribute__((always_inline)) int have_one(struct sem *s, fipc_deadline d)
 {
+	const uint64_t one = hidden(READY | 1);
 	uint32_t pid = fipc__self->pid;
 	uint64_t v = atomic_load_explicit(&s->state, memory_order_relaxed);
-	if (__builtin_expect(plain(s, KIND_PRIVATE) && pid != 0, 1)) {
-		if (tokens_of(v) == 1) {
-			if (__builtin_expect(swap(s, v, v - READY - 1), 1))
+	if (__builtin_expect(is_plain(s) && pid != 0, 1)) {
+		if (v == (READY | 1)) {
+			if (swap(s, one, 0))
 				goto taken;
 		} else if (tokens_of(v) > 1) {
-			if (__builtin_expect(swap(s, v, v - 1), 1))
+			if (swap(s, v, v - 1))
 				goto taken;
 		}
 	}
