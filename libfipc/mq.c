@@ -21,6 +21,26 @@
 #include <errno.h>
 #include <string.h>
 
+/* ---- large messages ---- */
+
+/*
+ * A large message that is received on another processor: written around the cache, it need not be fetched from ours, and
+ * is read as memory is (mq_copy.c). Two processes, 8 KiB: 0.6 us a message instead of 1.0; but in one thread 1.3 us
+ * instead of 0.2. Where either side copied a large one last, or waited, decides.
+ */
+enum { COPY_AWAY_FROM = 4096 };
+
+/* Is this one such? The other side is told where this one runs. */
+static bool goes_elsewhere(const fipc_mq *q, enum mq_who who, size_t len)
+{
+	uint32_t cpu;
+	if (len < COPY_AWAY_FROM)
+		return false;
+	cpu = this_cpu();
+	note_cpu(q, who, cpu);
+	return is_elsewhere(q, other(who), cpu);
+}
+
 /* ---- send ---- */
 
 /* `run` first: killed between the two, the next one to send the old priority must not join a run that has ended. */
@@ -34,16 +54,9 @@ static inline void note_prio(struct mq_side *senders, uint64_t number, uint32_t 
 	atomic_store_explicit(&senders->last_prio, prio, memory_order_relaxed);
 }
 
-/*
- * A large message that is received on another processor: written around the cache, it need not be fetched from ours.
- * Two processes, 8 KiB: 2.0 million messages a second instead of 0.95; but in one thread 1.3 us a message instead of
- * 0.2. The last receiver's processor decides.
- */
-enum { COPY_AWAY_FROM = 4096 };
-
 static void copy_in(const fipc_mq *q, void *to, const void *msg, size_t len)
 {
-	if (len >= COPY_AWAY_FROM && is_elsewhere(q, RECEIVERS, this_cpu()))
+	if (goes_elsewhere(q, SENDERS, len))
 		fipc__mq_copy_away(to, msg, len);
 	else if (len > 0)
 		memcpy(to, msg, len);
@@ -105,12 +118,24 @@ static ssize_t copy_out(fipc_mq *q, uint32_t i, void *buf, unsigned *ret_prio)
 	uint32_t length = atomic_load_explicit(&s->length, memory_order_relaxed);
 	if (length > q->max_message_size)
 		return -EBADMSG;
-	memcpy(buf, s->bytes, length);
-	if (length >= COPY_AWAY_FROM)
-		note_cpu(q, RECEIVERS, this_cpu());
+	if (goes_elsewhere(q, RECEIVERS, length))
+		fipc__mq_copy_here(buf, s->bytes, length);
+	else
+		memcpy(buf, s->bytes, length);
 	if (ret_prio)
 		*ret_prio = atomic_load_explicit(&s->prio, memory_order_relaxed);
 	return length;
+}
+
+/* The next one is there, and as large, and comes from elsewhere, by all appearances: its bytes may be on their way. */
+static void ask_for_next(const fipc_mq *q, uint64_t received, uint64_t sent, size_t length)
+{
+	uint32_t next;
+	if (received + 1 == sent || !goes_elsewhere(q, RECEIVERS, length))
+		return;
+	next = slot_of(q, received + 1);
+	if (next < q->max_messages)
+		fipc__mq_ask_for(slot_at(q, next)->bytes, length);
 }
 
 static ssize_t get(fipc_mq *q, uint64_t received, uint64_t sent, void *buf, unsigned *ret_prio)
@@ -119,8 +144,10 @@ static ssize_t get(fipc_mq *q, uint64_t received, uint64_t sent, void *buf, unsi
 	ssize_t length = fipc__mq_pick(q, received, sent, &p);
 	if (length == 0)
 		length = copy_out(q, p.slot, buf, ret_prio);
-	if (length >= 0)
-		fipc__mq_take(q, received, &p);
+	if (length < 0)
+		return length;
+	fipc__mq_take(q, received, &p);
+	ask_for_next(q, received, sent, (size_t)length);
 	return length;
 }
 

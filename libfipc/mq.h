@@ -50,7 +50,7 @@
  *	number      all that a side has done    the side, in its lock   one too low: number_of() corrects it
  *	seen        what receivers had done     senders, in their lock  yes: too low, then it is looked up
  *	cpu         1 + the processor of who    the side                yes: a hint
- *	            waited, or received much,
+ *	            waited, or copied much,
  *	            last; 0: unknown
  *	run         since this number all       senders, before the     too high: receivers sort what need not be sorted
  *	            have one priority           commit
@@ -300,6 +300,11 @@ int fipc__mq_sleep_while(fipc_mq *q, const struct mq_seen *seen, const _Atomic u
  * on this one.
  */
 void fipc__mq_copy_away(void *to, const void *from, size_t n);
+
+/* The same bytes, by that other processor: all lines of a piece are asked for before the first is waited for. */
+void fipc__mq_copy_here(void *to, const void *from, size_t n);
+/* Ask for them, or for the first piece of so many, and do not wait. */
+void fipc__mq_ask_for(const void *from, size_t n);
 
 /* ---- mq_heap.c: which message is the next. By a receiver, inside ---- */
 

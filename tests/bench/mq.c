@@ -257,6 +257,8 @@ static void receive_all(void *argument)
 {
 	const struct flow *f = argument;
 
+	must_receive(f->queue, THERE, f->size);
+	must_send(f->queue, BACK, 1); /* begun */
 	for (int i = turns(fewer(MESSAGES, f->size)); i > 0; i--)
 		must_receive(f->queue, THERE, f->size);
 	must_send(f->queue, BACK, 1);
@@ -269,9 +271,10 @@ static void time_stream(const struct queue *q, size_t size, double *ret)
 	int n = turns(fewer(MESSAGES, size));
 	int64_t begun, took;
 
-	must_send(q, THERE, size); /* when it is taken the other one runs */
+	must_send(q, THERE, size);
+	must_receive(q, BACK, 1); /* the other one runs, and has had its first message */
 	begun = now_ns();
-	for (int i = 1; i < n; i++)
+	for (int i = 0; i < n; i++)
 		must_send(q, THERE, size);
 	must_receive(q, BACK, 1);
 	took = now_ns() - begun;
