@@ -182,6 +182,7 @@ static int sleep_on(struct event *e, uint32_t seen, fipc_deadline d)
 static int get(struct event *e, fipc_deadline d)
 {
 	unsigned spins = fipc__may_spin() ? SPINS : 0;
+	enum turn turn = TURN_OURS;
 	uint32_t seen;
 	fipc__event_look(e, &seen);
 	for (;;) {
@@ -197,6 +198,8 @@ static int get(struct event *e, fipc_deadline d)
 			fipc__spin_pause();
 			continue;
 		}
+		if (fipc__let_others_run(&turn))
+			continue;
 		r = sleep_on(e, seen, d);
 		if (r == -EAGAIN || r == 0)
 			r = fipc__event_check(e); /* destroyed meanwhile? */

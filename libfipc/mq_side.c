@@ -221,6 +221,7 @@ static int sleep_on(struct thread *t, fipc_mq *q, enum mq_who who, uint32_t othe
 struct wait {
 	fipc_deadline d;
 	unsigned spins, turns;
+	enum turn turn;
 };
 
 /* Is it worth to spin this time? */
@@ -267,6 +268,8 @@ static int wait_a_turn(struct thread *t, fipc_mq *q, enum mq_who who, uint32_t o
 		fipc__spin_pause();
 		return 0;
 	}
+	if (!is_registered(q->m) && fipc__let_others_run(&w->turn)) /* else it is to sleep: see spins_for() */
+		return 0;
 	if (w->d > FIPC_NOW)
 		r = sleep_on(t, q, who, others, word, w->d);
 	else

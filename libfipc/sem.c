@@ -264,31 +264,23 @@ static int get_asleep(struct sem *s, fipc_deadline d)
 	return r;
 }
 
-/* Where nobody else can run meanwhile: has the one who posts been waiting for that? */
-static bool have_one_after_others(struct sem *s)
-{
-	uint64_t v;
-	if (!fipc__let_others_run())
-		return false;
-	v = atomic_load_explicit(&s->state, memory_order_relaxed);
-	if (take(s, &v))
-		return true;
-	fipc__yielded_in_vain();
-	return false;
-}
-
 /* Have one, or not. The word is pending. */
 static int get(struct sem *s, fipc_deadline d)
 {
-	for (unsigned spins = fipc__may_spin() ? SPINS : 0;; spins--) {
+	unsigned spins = fipc__may_spin() ? SPINS : 0;
+	enum turn turn = TURN_OURS;
+	for (;;) {
 		uint64_t v = atomic_load_explicit(&s->state, memory_order_relaxed);
 		if (take(s, &v))
 			return 0;
 		if (d <= FIPC_NOW)
 			return -EAGAIN;
-		if (spins == 0)
-			return have_one_after_others(s) ? 0 : get_asleep(s, d);
-		fipc__spin_pause();
+		if (spins > 0) {
+			spins--;
+			fipc__spin_pause();
+		} else if (!fipc__let_others_run(&turn)) {
+			return get_asleep(s, d);
+		}
 	}
 }
 

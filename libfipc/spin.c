@@ -26,20 +26,35 @@ void fipc__spun_in_vain(void)
 		t->spins_to_skip = SPIN_SKIPPED;
 }
 
-bool fipc__let_others_run(void)
+static void give_turn(struct thread *t)
 {
-	enum { LONG_NS = 100000 }; /* somebody had a turn to himself */
-	struct thread *t = fipc__self;
-	int64_t begun;
-	if (t->spins_to_skip == 0)
-		return false; /* on several processors, as far as is known */
-	if (t->yields_to_skip > 0) {
-		t->yields_to_skip--;
-		return false;
-	}
-	begun = fipc__now_ns();
+	enum { LONG_NS = 100000 }; /* somebody who computes had it to himself */
+	int64_t begun = fipc__now_ns();
 	sched_yield();
 	if (fipc__now_ns() - begun > LONG_NS)
 		t->yields_to_skip = YIELD_SKIPPED;
-	return true;
+}
+
+static bool may_give_turn(struct thread *t)
+{
+	if (t->spins_to_skip == 0) /* on several processors, as far as is known */
+		return false;
+	if (t->yields_to_skip == 0)
+		return true;
+	t->yields_to_skip--;
+	return false;
+}
+
+bool fipc__let_others_run(enum turn *turn)
+{
+	struct thread *t = fipc__self;
+	if (*turn == TURN_OURS && may_give_turn(t)) {
+		give_turn(t);
+		*turn = TURN_GIVEN;
+		return true;
+	}
+	if (*turn == TURN_GIVEN && t->yields_to_skip < SPIN_SKIPPED)
+		t->yields_to_skip = SPIN_SKIPPED; /* it was in vain */
+	*turn = TURN_OVER;
+	return false;
 }

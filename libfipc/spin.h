@@ -22,16 +22,9 @@ static inline bool fipc__may_spin(void)
 	return fipc__self->spins_to_skip == 0;
 }
 
-/* Before this thread sleeps: true when it has let others run, and may look again, once. */
-bool fipc__let_others_run(void);
-
-/* It did, and that did not help. */
-static inline void fipc__yielded_in_vain(void)
-{
-	struct thread *t = fipc__self;
-	if (t->yields_to_skip < SPIN_SKIPPED)
-		t->yields_to_skip = SPIN_SKIPPED;
-}
+/* Each time before this thread sleeps; of one wait, at first TURN_OURS. True: others have run, and it is to look again. */
+enum turn { TURN_OURS, TURN_GIVEN, TURN_OVER };
+bool fipc__let_others_run(enum turn *turn);
 
 /* This thread goes to sleep: whatever spinning there was did not help. */
 void fipc__spun_in_vain(void);
