@@ -46,11 +46,11 @@
 #include <limits.h>
 
 /*
- * A waiter looks SPINS times before it sleeps, 10 to 20 us: about what it costs to wake an idle virtual core. If it
+ * A waiter looks SPINS times before it sleeps, 20 us: about what it costs to wake an idle virtual core. If it
  * was in vain, the next wait does not spin, then the next 2, 4, ...: a queue that is seldom used costs little, and
  * one that has become busy is soon found out.
  */
-enum { SPINS = 400, SKIPS_MAX = 32 };
+enum { SPINS = 800, SKIPS_MAX = 32 };
 
 /* FIPC_NOW waits for nobody but who is inside at the moment, and for him in turns of this, so often. */
 enum { TURN_MS = 1, TURNS = 1000 };
