@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -254,24 +255,64 @@ IN_CHILD(test_lengths)
 	must(buf[0] == 'x' && buf[63] == 'x');
 }
 
-/* At every length around the cache lines, and where copying changes its way; from and to odd addresses. */
-IN_CHILD(test_bytes)
+enum { MOST_BYTES = 20000 };
+
+/* From and to odd addresses; by a thread that runs `there`, and receives `here`. */
+static void pass(fipc_mq *q, const unsigned char *out, size_t n, const cpu_set_t *there, const cpu_set_t *here)
 {
-	enum { MOST = 10000 };
-	static unsigned char out[MOST + 8], in[MOST + 8];
+	static unsigned char in[MOST_BYTES + 8];
+
+	must_be(sched_setaffinity(0, sizeof(*there), there), 0);
+	for (int i = 0; i < 2; i++)
+		must_be(fipc_mq_send(q, out + n % 8 + i, n, 0, FIPC_NOW), 0);
+	must_be(sched_setaffinity(0, sizeof(*here), here), 0);
+	for (int i = 0; i < 2; i++) {
+		memset(in, 0, sizeof(in));
+		must_be(fipc_mq_receive(q, in + n % 5, MOST_BYTES, NULL, FIPC_NOW), (long)n);
+		must_be(memcmp(in + n % 5, out + n % 8 + i, n), 0);
+		must_be(in[n % 5 + n], 0);
+	}
+}
+
+/* At every length around the cache lines, and where copying changes its way; more sparsely elsewhere. */
+static void pass_all(const cpu_set_t *there, const cpu_set_t *here)
+{
+	static unsigned char out[MOST_BYTES + 8];
 	fipc_mq *q;
 
 	fresh_dir();
-	q = make(2, MOST);
+	q = make(2, MOST_BYTES);
 	for (size_t i = 0; i < sizeof(out); i++)
 		out[i] = (unsigned char)(i * 7 + i / 251);
-	for (size_t n = 0; n <= MOST; n += n < 200 || (n > 4000 && n < 4200) ? 1 : 97) {
-		memset(in, 0, sizeof(in));
-		must_be(fipc_mq_send(q, out + n % 8, n, 0, FIPC_NOW), 0);
-		must_be(fipc_mq_receive(q, in + n % 5, sizeof(in) - 8, NULL, FIPC_NOW), (long)n);
-		must_be(memcmp(in + n % 5, out + n % 8, n), 0);
-		must_be(in[n % 5 + n], 0);
+	for (size_t n = 0; n <= MOST_BYTES; n += n < 200 || (n > 4000 && n < 4200) || (n > 8150 && n < 8250) ? 1 : 97)
+		pass(q, out, n, there, here);
+}
+
+IN_CHILD(test_bytes)
+{
+	cpu_set_t all;
+
+	must_be(sched_getaffinity(0, sizeof(all), &all), 0);
+	pass_all(&all, &all);
+}
+
+/* Large ones are copied in another way then. */
+IN_CHILD(test_bytes_from_another_processor)
+{
+	cpu_set_t all, sets[2];
+	int n = 0;
+
+	must_be(sched_getaffinity(0, sizeof(all), &all), 0);
+	for (int cpu = 0; cpu < CPU_SETSIZE && n < 2; cpu++)
+		if (CPU_ISSET(cpu, &all)) {
+			CPU_ZERO(&sets[n]);
+			CPU_SET(cpu, &sets[n++]);
+		}
+	if (n < 2) {
+		skip_aloud("test_bytes_from_another_processor", "there is one processor only");
+		_exit(SKIPPED);
 	}
+	pass_all(&sets[0], &sets[1]);
 }
 
 IN_CHILD(test_a_million_of_one_byte)
@@ -580,6 +621,7 @@ int main(void)
 		cmocka_unit_test(test_order_at_random),
 		cmocka_unit_test(test_lengths),
 		cmocka_unit_test(test_bytes),
+		cmocka_unit_test(test_bytes_from_another_processor),
 		cmocka_unit_test(test_a_million_of_one_byte),
 		cmocka_unit_test(test_the_largest_message),
 		cmocka_unit_test(test_deadlines),
