@@ -195,7 +195,7 @@ struct survey_of {
 	const char *file;
 	uint64_t object;
 	bool remove_dead;
-	struct living *living;
+	struct memory *memory;
 	attachment_fn callback;
 	void *context;
 };
@@ -209,7 +209,7 @@ static struct life_seen *row_of(struct living *living, uint64_t tracker)
 /* An entry is a link to its tracker: their inodes are one, and it is the kernel that says which. */
 static bool was_alive(const struct survey_of *q, uint64_t tracker, struct fipc_attachment *a)
 {
-	const struct life_seen *row = q->living ? row_of(q->living, tracker) : NULL;
+	const struct life_seen *row = q->memory ? row_of(&q->memory->living, tracker) : NULL;
 	for (int i = 0; row && i < LIVING_IN_ROW; i++) {
 		if (row[i].tracker != tracker)
 			continue;
@@ -242,8 +242,8 @@ static void judge(int pids, const struct dirent *e, const struct survey_of *q, s
 		s->removed++;
 	a->life = life;
 	a->uid = st.st_uid;
-	if (q->living && life == FIPC_ALIVE && st.st_ino == e->d_ino)
-		note_alive(q->living, &st);
+	if (q->memory && life == FIPC_ALIVE && st.st_ino == e->d_ino)
+		note_alive(&q->memory->living, &st);
 }
 
 static void tally(enum fipc_life life, struct survey *s)
@@ -256,19 +256,24 @@ static void tally(enum fipc_life life, struct survey *s)
 		s->unknown++;
 }
 
-static int survey_one(int pids, const struct dirent *e, const struct survey_of *q, struct survey *s)
+static int survey_one(int pids, const struct dirent *e, const struct survey_of *q, struct survey *s,
+		      struct recalled *seen)
 {
 	struct fipc_attachment a = {0};
 	uint64_t of = 0;
 	if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0)
 		return 0;
 	if (fipc__name_of_meta(e->d_name, &of)) {
-		if (of != q->object && !fipc__meta_left_over(q->root, q->file, pids, of, q->remove_dead))
+		if (of == q->object)
+			return 0;
+		fipc__recall_note(seen, 0, 0);
+		if (!fipc__meta_left_over(q->root, q->file, pids, of, q->remove_dead))
 			s->metas++;
 		return 0;
 	}
 	fipc__name_of_entry(e->d_name, &a.pid, &a.tracker, &of);
 	a.current = of == q->object;
+	fipc__recall_note(seen, a.current && a.tracker == e->d_ino ? a.tracker : 0, a.pid);
 	judge(pids, e, q, &a, s);
 	if (!a.current && a.life == FIPC_UNKNOWN)
 		a.current = 1; /* no name of ours: it might be anything, so it counts */
@@ -281,7 +286,7 @@ static int survey_one(int pids, const struct dirent *e, const struct survey_of *
  * Not by readdir, whose buffer costs more than all the rest when there are few entries, as there mostly are. With 64
  * bits the kernel's struct linux_dirent64 is struct dirent.
  */
-static int survey(int pids, const struct survey_of *q, struct survey *s)
+static int read_directory(int pids, const struct survey_of *q, struct survey *s, struct recalled *seen)
 {
 	_Alignas(struct dirent) char entries[4096];
 	long n;
@@ -289,7 +294,7 @@ static int survey(int pids, const struct survey_of *q, struct survey *s)
 		const struct dirent *e;
 		for (long at = 0; at < n; at += e->d_reclen) {
 			e = (const void *)(entries + at);
-			int r = survey_one(pids, e, q, s);
+			int r = survey_one(pids, e, q, s, seen);
 			if (r != 0)
 				return r;
 		}
@@ -297,14 +302,60 @@ static int survey(int pids, const struct survey_of *q, struct survey *s)
 	return n < 0 ? -errno : 0;
 }
 
-int fipc__entries_survey(int root, const char *file, uint64_t object, bool remove_dead, struct living *living,
+static int survey(int pids, const struct survey_of *q, struct survey *s)
+{
+	struct recall *recall = q->memory ? q->memory->recall : NULL;
+	struct recalled seen;
+	int r;
+	fipc__recall_begin(recall, &seen, pids, q->object);
+	r = read_directory(pids, q, s, &seen);
+	if (r == 0)
+		fipc__recall_keep(recall, &seen);
+	return r;
+}
+
+/*
+ * Those whom the last look found there. False: one of them has to be asked whether he lives, for which the directory is
+ * needed anyway; or it may have changed.
+ */
+static bool survey_from_memory(const char *pids, const struct survey_of *q, struct fipc_attachment ret[RECALL_ENTRIES],
+			       unsigned *ret_n)
+{
+	const struct recalled *was = q->memory ? fipc__recall_find(q->memory->recall, q->object) : NULL;
+	struct stat st;
+	if (!was)
+		return false;
+	for (unsigned i = 0; i < was->n; i++) {
+		ret[i] = (struct fipc_attachment){.pid = was->pids[i], .tracker = was->trackers[i], .current = 1};
+		if (!was_alive(q, was->trackers[i], &ret[i]))
+			return false;
+	}
+	*ret_n = was->n;
+	return fstatat(q->root, pids, &st, AT_SYMLINK_NOFOLLOW) == 0 && fipc__recall_holds(q->memory->recall, was, &st);
+}
+
+static int tell_all(const struct fipc_attachment *a, unsigned n, const struct survey_of *q, struct survey *s)
+{
+	int r = 0;
+	for (unsigned i = 0; r == 0 && i < n; i++) {
+		tally(a[i].life, s);
+		r = q->callback ? q->callback(&a[i], q->context) : 0;
+	}
+	return r;
+}
+
+int fipc__entries_survey(int root, const char *file, uint64_t object, bool remove_dead, struct memory *memory,
 			 attachment_fn callback, void *context, struct survey *ret)
 {
-	const struct survey_of q = {root, file, object, remove_dead, living, callback, context};
+	const struct survey_of q = {root, file, object, remove_dead, memory, callback, context};
+	struct fipc_attachment attached[RECALL_ENTRIES];
 	char pids[PIDS_SIZE_MAX];
+	unsigned n;
 	int fd, r;
 	*ret = (struct survey){0};
 	fipc__name_pids(pids, file);
+	if (survey_from_memory(pids, &q, attached, &n))
+		return tell_all(attached, n, &q, ret);
 	fd = openat(root, pids, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;

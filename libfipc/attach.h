@@ -15,6 +15,7 @@
 #ifndef FIPC_ATTACH_H
 #define FIPC_ATTACH_H
 
+#include "recall.h"
 #include "tracker.h"
 
 #include <fipc/registry.h>
@@ -84,12 +85,18 @@ struct living {
 	struct life_seen at[1 << LIVING_ROW_BITS][LIVING_IN_ROW];
 };
 
+/* What spares a walk some of the system calls. */
+struct memory {
+	struct living living;
+	struct recall *recall;
+};
+
 /*
- * Look at an object's entries. object: its inode; living: may be NULL. remove_dead: and take away those of dead processes,
+ * Look at an object's entries. object: its inode; memory: may be NULL. remove_dead: and take away those of dead processes,
  * of any object, and the headers of objects that are gone.
  * 0, -EACCES, ..., or what the callback (may be NULL) returned.
  */
-int fipc__entries_survey(int root, const char *file, uint64_t object, bool remove_dead, struct living *living,
+int fipc__entries_survey(int root, const char *file, uint64_t object, bool remove_dead, struct memory *memory,
 			 attachment_fn callback, void *context, struct survey *ret);
 
 /* Is anybody attached who is not dead? */

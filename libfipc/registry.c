@@ -25,6 +25,7 @@
 struct fipc_registry {
 	int root;
 	bool explicitly;
+	struct recall recall;
 	char path[];
 };
 
@@ -99,6 +100,7 @@ int fipc_registry_open(fipc_registry **ret, const char *dir, unsigned flags)
 		return -ENOMEM;
 	}
 	r->root = fd;
+	fipc__recall_init(&r->recall, fd);
 	r->explicitly = choice.explicitly;
 	strcpy(r->path, choice.path);
 	*ret = r;
@@ -110,6 +112,7 @@ void fipc_registry_close(fipc_registry *r)
 	if (!r)
 		return;
 	close(r->root);
+	fipc__recall_forget(&r->recall);
 	free(r);
 }
 
@@ -237,7 +240,7 @@ struct fipc_walk {
 enum { LIVING_MS = 1000 };
 
 struct scratch {
-	struct living living;
+	struct memory memory;
 	unsigned char copy[OBJECT_OFFSET + LOOK_MAX]; /* of the object looked at */
 	struct fipc_holder holders[FIPC_HOLDERS_MAX];
 };
@@ -340,7 +343,7 @@ static int read_entries(struct fipc_walk *w, const char *file, bool remove, stru
 	w->attachments.n = 0;
 	r = fipc_type_is_python(o->type)
 		    ? fipc__fastipc_entries(w->python, file, remove, remember, &w->attachments, &s)
-		    : fipc__entries_survey(w->r->root, file, o->inode, remove, &w->scratch->living, remember,
+		    : fipc__entries_survey(w->r->root, file, o->inode, remove, &w->scratch->memory, remember,
 					   &w->attachments, &s);
 	o->attachments = w->attachments.items;
 	o->n_attachments = w->attachments.n;
@@ -775,7 +778,17 @@ static int make_python(fipc_walk *w)
 static int make_scratch(fipc_walk *w)
 {
 	w->scratch = calloc(1, sizeof(*w->scratch));
-	return w->scratch ? 0 : -ENOMEM;
+	if (!w->scratch)
+		return -ENOMEM;
+	w->scratch->memory.recall = &w->r->recall;
+	return 0;
+}
+
+static void make_recall(fipc_walk *w, bool all)
+{
+	fipc__objects_lock();
+	fipc__recall_make_room(&w->r->recall, w->names.n, all);
+	fipc__objects_unlock();
 }
 
 static void release(fipc_walk *w)
@@ -804,6 +817,8 @@ int fipc_walk_open(fipc_walk **ret, fipc_registry *r, unsigned flags, const stru
 		error = list(&(struct listing){w, filter});
 	if (error == 0 && w->names.n > 0)
 		error = make_scratch(w);
+	if (error == 0)
+		make_recall(w, !filter);
 	if (error < 0)
 		fipc_walk_close(w);
 	else
@@ -816,7 +831,7 @@ static void forget_living(fipc_walk *w)
 {
 	if (!w->scratch || fipc_after_ns(1) < w->living_until)
 		return;
-	memset(&w->scratch->living, 0, sizeof(w->scratch->living));
+	memset(&w->scratch->memory.living, 0, sizeof(w->scratch->memory.living));
 	w->living_until = fipc_after_ms(LIVING_MS);
 }
 

@@ -22,6 +22,7 @@ endforeach()
 fipc_test(waits test_waits.c support.c LABELS nomemcheck) # valgrind knows no futex_waitv
 fipc_test(lookers test_lookers.c support.c LABELS nomemcheck)
 fipc_test(root test_root.c support.c STATIC LABELS emulated)
+fipc_test(recall test_recall.c support.c STATIC)
 fipc_test(crowd test_crowd.c support.c LABELS nomemcheck) # valgrind knows no futex_waitv
 fipc_test(one_processor test_one_processor.c support.c LABELS nomemcheck) # where all run on one
 fipc_test(thread_end test_thread_end.c support.c LABELS nomemcheck)
