@@ -58,22 +58,45 @@ static int select_user(struct source_filter *filter, const char *name)
 
 /* ---- as a table: rows are made as objects come, and of each object only what the columns want is asked for ---- */
 
+/* Of those that are made of several members. */
+static const struct {
+	char *(*format)(const json_t *object);
+	const char *fields[8];
+} made_of[] = {
+	{format_state, {"state.state", "error"}},
+	{format_detail,
+	 {"state.tokens", "state.n_holders", "state.readers", "state.max_readers", "state.messages", "state.max_messages",
+	  "state.bytes"}},
+	{format_owner, {"state.owner_pid", "state.owner_tid"}},
+};
+
+/* Of the state a member can be asked for, of others all. */
 static int want(json_t *fields, const char *path)
 {
-	return json_array_append_new(fields, json_stringn(path, strcspn(path, ".")));
+	size_t length = strncmp(path, "state.", 6) == 0 ? strlen(path) : strcspn(path, ".");
+
+	return json_array_append_new(fields, json_stringn(path, length));
 }
 
-/* A cell that is made of the whole object tells of its state, or why it has none. */
+static int want_all(json_t *fields, const struct column *c)
+{
+	int r = 0;
+
+	if (*c->path)
+		return want(fields, c->path);
+	for (size_t i = 0; i < sizeof(made_of) / sizeof(*made_of); i++)
+		for (const char *const *field = made_of[i].fields; made_of[i].format == c->format && *field; field++)
+			r |= want(fields, *field);
+	return r;
+}
+
 static json_t *fields_of(const struct selection *selection)
 {
 	json_t *fields = json_array();
 	int r = 0;
 
-	for (unsigned i = 0; i < selection->n; i++) {
-		const char *path = selection->columns[i]->path;
-
-		r |= *path ? want(fields, path) : want(fields, "state") | want(fields, "error");
-	}
+	for (unsigned i = 0; i < selection->n; i++)
+		r |= want_all(fields, selection->columns[i]);
 	if (r == 0)
 		return fields;
 	json_decref(fields);

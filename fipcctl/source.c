@@ -279,7 +279,7 @@ struct scan {
 	const struct source *source;
 	const struct source_sink *sink;
 	struct object_filter wanted;
-	unsigned members; /* of an object */
+	uint64_t members; /* of an object */
 	struct who *who;  /* NULL: nobody asks */
 };
 
@@ -330,10 +330,10 @@ static int scanned(const struct source *s, int error)
 	return error ? fail("cannot read the directory %s: %s", s->directory, strerror(-error)) : STATUS_DONE;
 }
 
-static unsigned members_of(const json_t *fields)
+static uint64_t members_of(const json_t *fields)
 {
 	const json_t *name;
-	unsigned members = fields ? 0 : OBJECT_WHOLE;
+	uint64_t members = fields ? 0 : OBJECT_WHOLE;
 	size_t index;
 
 	json_array_foreach(fields, index, name)

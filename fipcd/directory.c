@@ -20,6 +20,7 @@
 #include "limit.h"
 #include "log.h"
 #include "retry.h"
+#include "shared.h"
 #include "toll.h"
 #include "traffic.h"
 
@@ -62,7 +63,8 @@ struct directory {
 	bool is_default;
 	char *path, *parent;
 	const char *base; /* the last part of path */
-	fipc_registry *registry; /* NULL: the directory is gone */
+	struct shared *shared;   /* NULL: the directory is gone */
+	fipc_registry *registry; /* likewise; it belongs to the former */
 	int inotify, wd_root, wd_trackers, wd_parent, wd_python; /* < 0: none */
 	struct watch objects[LIMIT_OBJECT_WATCHES];
 	unsigned n_objects;
@@ -458,7 +460,8 @@ static void drop_watch(const struct directory *d, int *wd)
 static void detach(struct directory *d)
 {
 	deadlocks_attach(d->deadlocks, NULL);
-	fipc_registry_close(d->registry);
+	shared_unref(d->shared);
+	d->shared = NULL;
 	d->registry = NULL;
 	toll_free(&d->toll);
 	drop_watch(d, &d->wd_parent);
@@ -505,9 +508,10 @@ static int attach(struct directory *d)
 	if (d->wd_root < 0 && d->wd_root != -ENOSPC)
 		return d->wd_root;
 	watch_trackers(d);
-	r = fipc_registry_open(&d->registry, d->is_default ? NULL : d->path, 0);
+	r = shared_open(&d->shared, d->is_default ? NULL : d->path);
 	if (r < 0)
 		return r;
+	d->registry = d->shared->registry;
 	if (d->wd_trackers >= 0) {
 		drop_watch(d, &d->wd_parent);
 		d->wd_root = add_watch(d, d->path, WATCH_ROOT);
@@ -714,6 +718,14 @@ int directory_who(const struct directory *d, struct who **ret)
 int directory_open(const struct directory *d, fipc_registry **ret)
 {
 	return d->registry ? fipc_registry_open(ret, d->is_default ? NULL : d->path, 0) : -ENOENT;
+}
+
+int directory_share(const struct directory *d, struct shared **ret)
+{
+	if (!d->shared)
+		return -ENOENT;
+	*ret = shared_ref(d->shared);
+	return 0;
 }
 
 static void publish_lost(struct directory *d, const char *reason, const char *text)

@@ -6,6 +6,7 @@
 #define FIPCD_DIRECTORY_H
 
 #include "monitor.h"
+#include "shared.h"
 #include "who.h"
 
 #include <fipc/registry.h>
@@ -45,6 +46,9 @@ int directory_who(const struct directory *d, struct who **ret);
 
 /* Another handle on it, the caller's own. -ENOENT: the directory is gone. */
 int directory_open(const struct directory *d, fipc_registry **ret);
+
+/* Its own handle, which remembers what its looks found: the caller's, too, until he lets go of it. Likewise. */
+int directory_share(const struct directory *d, struct shared **ret);
 
 /* Listeners have come, or gone: publish who comes and goes while there are some. */
 void directory_tell_traffic(struct directory *d);

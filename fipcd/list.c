@@ -19,11 +19,11 @@ struct listing {
 	struct fipc_filter filter;
 	struct object_filter wanted;
 	char *pattern, *state, *reason; /* of the two filters; NULL: any */
-	unsigned members;               /* of each object */
+	uint64_t members;               /* of each object */
 	struct directory **directories; /* to look at */
 	size_t n_directories, next;
 	struct directory *directory; /* the one that is being looked at, */
-	fipc_registry *registry;     /* through a handle of this listing's own: the directory may go meanwhile */
+	struct shared *shared;       /* through its handle, which stays if the directory goes meanwhile */
 	fipc_walk *walk;             /* NULL: none is */
 	struct who *who;             /* as it was when the walk began */
 };
@@ -42,21 +42,21 @@ static int list_object(const struct fipc_object *object, void *context)
 static void close_walk(struct listing *l)
 {
 	fipc_walk_close(l->walk);
-	fipc_registry_close(l->registry);
+	shared_unref(l->shared);
 	who_free(l->who);
 	l->who = NULL;
 	l->walk = NULL;
-	l->registry = NULL;
+	l->shared = NULL;
 }
 
 static int open_walk(struct listing *l)
 {
 	l->directory = l->directories[l->next++];
-	int r = directory_open(l->directory, &l->registry);
+	int r = directory_share(l->directory, &l->shared);
 	if (r >= 0 && object_tells_who(l->members))
-		r = who_look(&l->who, l->registry);
+		r = who_look(&l->who, l->shared->registry);
 	if (r >= 0)
-		r = fipc_walk_open(&l->walk, l->registry, 0, &l->filter);
+		r = fipc_walk_open(&l->walk, l->shared->registry, 0, &l->filter);
 	if (r < 0)
 		close_walk(l);
 	return r;

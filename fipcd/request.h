@@ -19,7 +19,7 @@ struct arguments {
 	bool dry_run, by_owner;
 	uid_t owner;
 	int pid; /* 0: not given */
-	unsigned members; /* of each object only these, bits of encode.h; 0: not given */
+	uint64_t members; /* of each object only these, bits of encode.h; 0: not given */
 };
 
 struct request {

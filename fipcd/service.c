@@ -204,7 +204,7 @@ static bool take_fields(struct arguments *arguments, const json_t *names)
 	size_t i;
 	const json_t *name;
 	json_array_foreach(names, i, name) {
-		unsigned member = json_is_string(name) ? object_member(json_string_value(name)) : 0;
+		uint64_t member = json_is_string(name) ? object_member(json_string_value(name)) : 0;
 		if (!member)
 			return false;
 		arguments->members |= member;

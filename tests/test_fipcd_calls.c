@@ -101,24 +101,35 @@ static void only_the_members_that_are_asked_for(void **state)
 	expect_members(d, "[\"name\"]", "[{\"name\":\"e\"}]");
 	expect_members(d, "[\"attached\",\"error\",\"type\",\"type\"]", "[{\"type\":\"event\",\"attached\":1}]");
 	expect_members(d, "[\"state\"]", "[{\"state\":{\"state\":\"clear\",\"waiters\":0,\"sets\":0}}]");
+	expect_members(d, "[\"state.sets\",\"state.owner_pid\"]", "[{\"state\":{\"sets\":0}}]");
+	expect_members(d, "[\"state.sets\",\"state\"]", "[{\"state\":{\"state\":\"clear\",\"waiters\":0,\"sets\":0}}]");
 	expect_members(d, "[\"mode\"],\"state\":\"clear\"", "[{\"mode\":384}]"); /* a filter needs no member */
 	expect_members(d, "[\"mode\"],\"reason\":\"unused\"", "[]");
 	expect_refused(d, MANAGER ".List", "{\"fields\":[\"names\"]}", SERVICE ".InvalidParameter");
+	expect_refused(d, MANAGER ".List", "{\"fields\":[\"state.\"]}", SERVICE ".InvalidParameter");
+	expect_refused(d, MANAGER ".List", "{\"fields\":[\"state.name\"]}", SERVICE ".InvalidParameter");
+	expect_refused(d, MANAGER ".List", "{\"fields\":[\"name.state\"]}", SERVICE ".InvalidParameter");
 	expect_refused(d, MANAGER ".List", "{\"fields\":[\"name\",7]}", SERVICE ".InvalidParameter");
 	expect_refused(d, MANAGER ".List", "{\"fields\":\"name\"}", SERVICE ".InvalidParameter");
 	assert_int_equal(fipc_event_close(e), 0);
 }
 
-/* Each member of the type can be asked for. */
+static void each_can_be_asked_for(const struct daemon *d, const char *type, const char *prefix)
+{
+	struct declared declared;
+	char parameters[100];
+	find_type(type, &declared);
+	for (int i = 0; i < declared.n; i++) {
+		snprintf(parameters, sizeof(parameters), "{\"fields\":[\"%s%s\"]}", prefix, declared.fields[i].name);
+		json_decref(call(d, MANAGER ".List", parameters));
+	}
+}
+
+/* Each member of the type can be asked for, and each one of the state. */
 static void the_members_of_the_text_are_known(void **state)
 {
-	struct declared object;
-	char parameters[100];
-	find_type("Object", &object);
-	for (int i = 0; i < object.n; i++) {
-		snprintf(parameters, sizeof(parameters), "{\"fields\":[\"%s\"]}", object.fields[i].name);
-		json_decref(call(*state, MANAGER ".List", parameters));
-	}
+	each_can_be_asked_for(*state, "Object", "");
+	each_can_be_asked_for(*state, "State", "state.");
 }
 
 struct pieces {

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "encode.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stddef.h>
 #include <string.h>
@@ -94,46 +95,145 @@ static const char *state_name(const struct fipc_object *o)
 
 /* ---- and in full ---- */
 
-struct looked_at { /* an object, where it is, and what is known of its users beyond it */
+enum state_member {
+	STATE,
+	OWNER_PID,
+	OWNER_TID,
+	OWNER_UID,
+	OWNER_COMM,
+	WAITERS,
+	OWNER_DEATHS,
+	CONTENDED,
+	ACQUISITIONS,
+	ACQUIRED_NSEC,
+	ACQUIRED_USEC,
+	TOKENS,
+	LAST_PID,
+	N_HOLDERS,
+	HOLDERS,
+	SETS,
+	SIGNALS,
+	READERS,
+	MAX_READERS,
+	READER_DEATHS,
+	READS,
+	WRITES,
+	BYTES,
+	ALLOCATED,
+	MESSAGES,
+	MAX_MESSAGES,
+	MAX_MESSAGE_SIZE,
+	RECEIVERS,
+	SENDERS,
+	NOTIFY_PID,
+	SENT,
+	RECEIVED,
+	HELD_SINCE_NSEC,
+	SLEEPERS,
+	STATE_MEMBERS
+};
+
+static const char *const state_members[STATE_MEMBERS] = {
+	[STATE] = "state",
+	[OWNER_PID] = "owner_pid",
+	[OWNER_TID] = "owner_tid",
+	[OWNER_UID] = "owner_uid",
+	[OWNER_COMM] = "owner_comm",
+	[WAITERS] = "waiters",
+	[OWNER_DEATHS] = "owner_deaths",
+	[CONTENDED] = "contended",
+	[ACQUISITIONS] = "acquisitions",
+	[ACQUIRED_NSEC] = "acquired_nsec",
+	[ACQUIRED_USEC] = "acquired_usec",
+	[TOKENS] = "tokens",
+	[LAST_PID] = "last_pid",
+	[N_HOLDERS] = "n_holders",
+	[HOLDERS] = "holders",
+	[SETS] = "sets",
+	[SIGNALS] = "signals",
+	[READERS] = "readers",
+	[MAX_READERS] = "max_readers",
+	[READER_DEATHS] = "reader_deaths",
+	[READS] = "reads",
+	[WRITES] = "writes",
+	[BYTES] = "bytes",
+	[ALLOCATED] = "allocated",
+	[MESSAGES] = "messages",
+	[MAX_MESSAGES] = "max_messages",
+	[MAX_MESSAGE_SIZE] = "max_message_size",
+	[RECEIVERS] = "receivers",
+	[SENDERS] = "senders",
+	[NOTIFY_PID] = "notify_pid",
+	[SENT] = "sent",
+	[RECEIVED] = "received",
+	[HELD_SINCE_NSEC] = "held_since_nsec",
+	[SLEEPERS] = "sleepers",
+};
+
+/* Among the bits of what is wanted, above those of the object's own members. */
+#define STATE_BIT(member) (UINT64_C(1) << (63 - (member)))
+
+struct looked_at { /* an object, where it is, what is known of its users beyond it, and what is to be told of it */
 	const struct fipc_object *object;
 	const char *dir;
 	const struct who *who;
+	uint64_t wanted;
 };
 
-static void process_of(struct text *t, const struct looked_at *l, uint32_t pid, const char *uid_key,
-		       const char *comm_key)
+static bool wants(const struct looked_at *l, enum state_member member)
 {
-	const struct who_process *p = pid ? who_process(l->who, l->object, pid) : NULL;
-	if (!p)
-		return;
-	count(t, uid_key, p->uid);
-	text_foreign(t, comm_key, p->comm, sizeof(p->comm));
+	return l->wanted & STATE_BIT(member);
+}
+
+static void tell(struct text *t, const struct looked_at *l, enum state_member member, uint64_t n)
+{
+	if (wants(l, member))
+		count(t, state_members[member], n);
+}
+
+static void tell_unless_zero(struct text *t, const struct looked_at *l, enum state_member member, uint64_t n)
+{
+	if (n)
+		tell(t, l, member, n);
+}
+
+static const struct who_process *process_of(const struct looked_at *l, uint32_t pid)
+{
+	return pid ? who_process(l->who, l->object, pid) : NULL;
 }
 
 static void owner(struct text *t, const struct looked_at *l, uint32_t pid, uint32_t tid)
 {
-	unless_zero(t, "owner_pid", pid);
-	unless_zero(t, "owner_tid", tid);
-	process_of(t, l, pid, "owner_uid", "owner_comm");
+	const struct who_process *p = process_of(l, pid);
+	tell_unless_zero(t, l, OWNER_PID, pid);
+	tell_unless_zero(t, l, OWNER_TID, tid);
+	if (p)
+		tell(t, l, OWNER_UID, p->uid);
+	if (p && wants(l, OWNER_COMM))
+		text_foreign(t, state_members[OWNER_COMM], p->comm, sizeof(p->comm));
 }
 
 static void mutex(struct text *t, const struct looked_at *l)
 {
 	const struct fipc_mutex_info *m = &l->object->mutex;
 	owner(t, l, m->owner_pid, m->owner_tid);
-	count(t, "waiters", m->waiters);
-	count(t, "owner_deaths", m->owner_deaths);
-	count(t, "contended", m->contended);
-	count(t, "acquisitions", m->acquisitions);
-	unless_zero(t, "acquired_nsec", m->acquired_ns);
+	tell(t, l, WAITERS, m->waiters);
+	tell(t, l, OWNER_DEATHS, m->owner_deaths);
+	tell(t, l, CONTENDED, m->contended);
+	tell(t, l, ACQUISITIONS, m->acquisitions);
+	tell_unless_zero(t, l, ACQUIRED_NSEC, m->acquired_ns);
 }
 
 static void holder(struct text *t, const struct looked_at *l, const struct fipc_holder *h)
 {
+	const struct who_process *p = process_of(l, h->pid);
 	text_open(t, NULL, '{');
 	unless_zero(t, "pid", h->pid);
 	unless_zero(t, "tid", h->tid);
-	process_of(t, l, h->pid, "uid", "comm");
+	if (p) {
+		count(t, "uid", p->uid);
+		text_foreign(t, "comm", p->comm, sizeof(p->comm));
+	}
 	count(t, "count", h->count);
 	text_close(t, '}');
 }
@@ -141,7 +241,9 @@ static void holder(struct text *t, const struct looked_at *l, const struct fipc_
 static void holders(struct text *t, const struct looked_at *l)
 {
 	const struct fipc_object *o = l->object;
-	text_open(t, "holders", '[');
+	if (!wants(l, HOLDERS))
+		return;
+	text_open(t, state_members[HOLDERS], '[');
 	for (unsigned i = 0; i < o->n_holders && i < FIPC_HOLDERS_MAX; i++)
 		holder(t, l, &o->holders[i]);
 	text_close(t, ']');
@@ -150,61 +252,61 @@ static void holders(struct text *t, const struct looked_at *l)
 static void sem(struct text *t, const struct looked_at *l)
 {
 	const struct fipc_sem_info *s = &l->object->sem;
-	count(t, "tokens", s->value);
-	count(t, "waiters", s->waiters);
-	unless_zero(t, "last_pid", s->last_pid);
-	unless_zero(t, "acquired_nsec", s->acquired_ns);
+	tell(t, l, TOKENS, s->value);
+	tell(t, l, WAITERS, s->waiters);
+	tell_unless_zero(t, l, LAST_PID, s->last_pid);
+	tell_unless_zero(t, l, ACQUIRED_NSEC, s->acquired_ns);
 	if (!(l->object->flags & FIPC_OWNED))
 		return;
-	count(t, "n_holders", l->object->n_holders);
+	tell(t, l, N_HOLDERS, l->object->n_holders);
 	holders(t, l);
 }
 
 static void event(struct text *t, const struct looked_at *l)
 {
-	count(t, "waiters", l->object->event.waiters);
-	count(t, "sets", l->object->event.sets);
+	tell(t, l, WAITERS, l->object->event.waiters);
+	tell(t, l, SETS, l->object->event.sets);
 }
 
 static void cond(struct text *t, const struct looked_at *l)
 {
-	count(t, "waiters", l->object->cond.waiters);
-	count(t, "signals", l->object->cond.signals);
+	tell(t, l, WAITERS, l->object->cond.waiters);
+	tell(t, l, SIGNALS, l->object->cond.signals);
 }
 
 static void rwlock(struct text *t, const struct looked_at *l)
 {
 	const struct fipc_rwlock_info *r = &l->object->rwlock;
-	count(t, "readers", r->readers);
-	count(t, "max_readers", r->max_readers);
+	tell(t, l, READERS, r->readers);
+	tell(t, l, MAX_READERS, r->max_readers);
 	owner(t, l, r->writer_pid, r->writer_tid);
-	count(t, "waiters", r->waiters);
-	count(t, "owner_deaths", r->owner_deaths);
-	count(t, "reader_deaths", r->reader_deaths);
-	count(t, "contended", r->contended);
-	count(t, "reads", r->reads);
-	count(t, "writes", r->writes);
+	tell(t, l, WAITERS, r->waiters);
+	tell(t, l, OWNER_DEATHS, r->owner_deaths);
+	tell(t, l, READER_DEATHS, r->reader_deaths);
+	tell(t, l, CONTENDED, r->contended);
+	tell(t, l, READS, r->reads);
+	tell(t, l, WRITES, r->writes);
 	holders(t, l);
 }
 
 static void shm(struct text *t, const struct looked_at *l)
 {
-	count(t, "bytes", l->object->shm.bytes);
-	count(t, "allocated", l->object->shm.allocated);
+	tell(t, l, BYTES, l->object->shm.bytes);
+	tell(t, l, ALLOCATED, l->object->shm.allocated);
 }
 
 static void mq(struct text *t, const struct looked_at *l)
 {
 	const struct fipc_mq_info *q = &l->object->mq;
-	count(t, "messages", q->messages);
-	count(t, "max_messages", q->max_messages);
-	count(t, "max_message_size", q->max_message_size);
-	count(t, "waiters", (uint64_t)q->receivers + q->senders);
-	count(t, "receivers", q->receivers);
-	count(t, "senders", q->senders);
-	unless_zero(t, "notify_pid", q->notify_pid);
-	count(t, "sent", q->sent);
-	count(t, "received", q->received);
+	tell(t, l, MESSAGES, q->messages);
+	tell(t, l, MAX_MESSAGES, q->max_messages);
+	tell(t, l, MAX_MESSAGE_SIZE, q->max_message_size);
+	tell(t, l, WAITERS, (uint64_t)q->receivers + q->senders);
+	tell(t, l, RECEIVERS, q->receivers);
+	tell(t, l, SENDERS, q->senders);
+	tell_unless_zero(t, l, NOTIFY_PID, q->notify_pid);
+	tell(t, l, SENT, q->sent);
+	tell(t, l, RECEIVED, q->received);
 }
 
 /* Python's fastipc keeps time by CLOCK_REALTIME. */
@@ -212,22 +314,22 @@ static void py_mutex(struct text *t, const struct looked_at *l)
 {
 	const struct fipc_mutex_info *m = &l->object->mutex;
 	owner(t, l, m->owner_pid, 0);
-	count(t, "waiters", m->waiters);
-	unless_zero(t, "acquired_usec", m->acquired_ns / 1000);
+	tell(t, l, WAITERS, m->waiters);
+	tell_unless_zero(t, l, ACQUIRED_USEC, m->acquired_ns / 1000);
 }
 
 static void py_sema(struct text *t, const struct looked_at *l)
 {
 	const struct fipc_sem_info *s = &l->object->sem;
-	count(t, "tokens", s->value);
-	count(t, "waiters", s->waiters);
-	unless_zero(t, "last_pid", s->last_pid);
-	unless_zero(t, "acquired_usec", s->acquired_ns / 1000);
+	tell(t, l, TOKENS, s->value);
+	tell(t, l, WAITERS, s->waiters);
+	tell_unless_zero(t, l, LAST_PID, s->last_pid);
+	tell_unless_zero(t, l, ACQUIRED_USEC, s->acquired_ns / 1000);
 }
 
 static void py_event(struct text *t, const struct looked_at *l)
 {
-	count(t, "waiters", l->object->event.waiters);
+	tell(t, l, WAITERS, l->object->event.waiters);
 }
 
 static void sleeper(struct text *t, const struct fipc_wait *w)
@@ -249,11 +351,11 @@ static void sleepers(struct text *t, const struct looked_at *l)
 {
 	size_t n, told = 0;
 	const struct fipc_wait *waits = who_sleepers(l->who, l->object, &n);
-	for (size_t i = 0; i < n && told < SLEEPERS_MAX; i++) {
+	for (size_t i = 0; wants(l, SLEEPERS) && i < n && told < SLEEPERS_MAX; i++) {
 		if (!sleeper_is_attached(&waits[i], l->object))
 			continue;
 		if (told++ == 0)
-			text_open(t, "sleepers", '[');
+			text_open(t, state_members[SLEEPERS], '[');
 		sleeper(t, &waits[i]);
 	}
 	if (told > 0)
@@ -271,9 +373,10 @@ static void state(struct text *t, const struct looked_at *l)
 	if (!name)
 		return;
 	text_open(t, "state", '{');
-	text_string(t, "state", name);
+	if (wants(l, STATE))
+		text_string(t, state_members[STATE], name);
 	encoders[l->object->type](t, l);
-	unless_zero(t, "held_since_nsec", (uint64_t)who_held_since(l->who, l->object));
+	tell_unless_zero(t, l, HELD_SINCE_NSEC, (uint64_t)who_held_since(l->who, l->object));
 	sleepers(t, l);
 	text_close(t, '}');
 }
@@ -412,17 +515,43 @@ static const struct member {
 
 enum { MEMBERS = sizeof(members) / sizeof(*members) };
 
-unsigned object_member(const char *name)
+#define STATE_WHOLE (OBJECT_WHOLE << (64 - STATE_MEMBERS))
+#define TELLS_WHO                                                                                                     \
+	(STATE_BIT(OWNER_UID) | STATE_BIT(OWNER_COMM) | STATE_BIT(HOLDERS) | STATE_BIT(HELD_SINCE_NSEC) |              \
+	 STATE_BIT(SLEEPERS))
+static_assert((int)MEMBERS + (int)STATE_MEMBERS <= 64, "a bit for each");
+
+static uint64_t state_member(const char *name)
 {
-	for (unsigned i = 0; i < MEMBERS; i++)
-		if (strcmp(members[i].name, name) == 0)
-			return 1u << i;
+	for (unsigned i = 0; i < STATE_MEMBERS; i++)
+		if (strcmp(state_members[i], name) == 0)
+			return STATE_BIT(i);
 	return 0;
 }
 
-bool object_tells_who(unsigned wanted)
+/* Of the name, as far as a dot. */
+static uint64_t outer_member(const char *name, size_t length)
 {
-	return wanted & object_member("state");
+	for (unsigned i = 0; i < MEMBERS; i++)
+		if (strncmp(members[i].name, name, length) == 0 && !members[i].name[length])
+			return UINT64_C(1) << i;
+	return 0;
+}
+
+uint64_t object_member(const char *name)
+{
+	size_t length = strcspn(name, ".");
+	uint64_t outer = outer_member(name, length), inner = STATE_WHOLE;
+	if (outer != outer_member("state", strlen("state")))
+		return name[length] ? 0 : outer;
+	if (name[length])
+		inner = state_member(name + length + 1);
+	return inner ? outer | inner : 0;
+}
+
+bool object_tells_who(uint64_t wanted)
+{
+	return wanted & TELLS_WHO;
 }
 
 static uint64_t number(const struct fipc_object *object, const struct member *m)
@@ -447,9 +576,9 @@ static void write_member(struct text *t, const struct looked_at *l, const struct
 }
 
 void object_write(struct text *t, const struct fipc_object *object, const char *dir, const struct who *who,
-		  unsigned wanted)
+		  uint64_t wanted)
 {
-	const struct looked_at l = {object, dir, who};
+	const struct looked_at l = {object, dir, who, wanted};
 	text_open(t, NULL, '{');
 	for (unsigned i = 0; i < MEMBERS; i++)
 		if (wanted >> i & 1 && is_known(object, members[i].known))
@@ -473,7 +602,7 @@ void process_write(struct text *t, const struct fipc_process *process, const cha
 	text_close(t, '}');
 }
 
-json_t *fipc_object_to_json(const struct fipc_object *object, const char *dir, const struct who *who, unsigned wanted)
+json_t *fipc_object_to_json(const struct fipc_object *object, const char *dir, const struct who *who, uint64_t wanted)
 {
 	struct text t = {0};
 	object_write(&t, object, dir, who, wanted);

@@ -10,19 +10,19 @@
 
 #include <fipc/registry.h>
 
-/* The members of an Object, a bit for each: nobody need be told what he does not ask for. */
-#define OBJECT_WHOLE (~0u)
-unsigned object_member(const char *name); /* 0: there is none of this name */
-bool object_tells_who(unsigned members);  /* do these tell of anything that needs a struct who? */
+/* The members of an Object, and of its state, a bit for each: nobody need be told what he does not ask for. */
+#define OBJECT_WHOLE (~UINT64_C(0))
+uint64_t object_member(const char *name); /* or "state.<member>"; 0: there is none of this name */
+bool object_tells_who(uint64_t members);  /* do these tell of anything that needs a struct who? */
 
 /* who: knows who has it and who sleeps on it; NULL: that is not told. */
 void object_write(struct text *t, const struct fipc_object *object, const char *dir, const struct who *who,
-		  unsigned members);
+		  uint64_t members);
 void process_write(struct text *t, const struct fipc_process *process, const char *dir);
 
 /* The same as trees: a new reference, or NULL, out of memory. */
 json_t *fipc_object_to_json(const struct fipc_object *object, const char *dir, const struct who *who,
-			    unsigned members);
+			    uint64_t members);
 json_t *fipc_process_to_json(const struct fipc_process *process, const char *dir);
 
 /* What is asked for beyond a fipc_filter: judged by what would be told of the object. */
