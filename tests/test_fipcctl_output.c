@@ -312,15 +312,20 @@ IN_CHILD(a_terminal_is_coloured_unless_it_should_not_be)
 
 /* ---- tables ---- */
 
-static void make_broken(void)
+static void make_damaged(const char *name)
 {
 	char path[200];
 	int fd;
 
-	snprintf(path, sizeof(path), "%s/broken.mutex", names());
+	snprintf(path, sizeof(path), "%s/%s.mutex", names(), name);
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	must(fd >= 0);
 	close(fd);
+}
+
+static void make_broken(void)
+{
+	make_damaged("broken");
 }
 
 /* A column that may be cut is, as far as its heading; the others never are, nor is anything but on a terminal. */
@@ -356,6 +361,41 @@ IN_CHILD(columns_are_aligned)
 	must_print_exactly("\033[1mDEAD\033[0m \033[1mNAME  \033[0m \033[1mTYPE\033[0m\n   0 broken mutex\n");
 }
 
+/* Each line names a mutex in the same place. Returns how many there are. */
+static int lines_with_type_at(size_t place)
+{
+	const char *line = told.out;
+	int n = 0;
+
+	for (; *line; line = strchr(line, '\n') + 1, n++)
+		must_be(strncmp(line + place, n == 0 ? "TYPE\n" : "mutex\n", n == 0 ? 5 : 6), 0);
+	return n;
+}
+
+/* Whichever row is the widest: one of the last, so that those before are laid out once more, or one of the first. */
+IN_CHILD(long_tables_are_aligned)
+{
+	enum { ROWS = 1500 };
+	char name[32];
+
+	names();
+	for (int i = 0; i < ROWS; i++) {
+		snprintf(name, sizeof(name), "m-%04d", i);
+		make_damaged(name);
+	}
+	fipcctl(DONE, "list --output=NAME,TYPE");
+	must_be(lines_with_type_at(strlen("m-0000 ")), 1 + ROWS);
+	make_damaged("n-is-longer");
+	fipcctl(DONE, "list --output=NAME,TYPE");
+	must_be(lines_with_type_at(strlen("n-is-longer ")), 1 + ROWS + 1);
+	make_damaged("a-is-longer-still");
+	fipcctl(DONE, "list --output=NAME,TYPE");
+	must_be(lines_with_type_at(strlen("a-is-longer-still ")), 1 + ROWS + 2);
+	fipcctl(DONE, "list --output=NAME,TYPE --no-headings m-*");
+	must_be(strncmp(told.out, "m-0000 mutex\nm-0001 mutex\n", 26), 0);
+	must_be(lines(told.out), ROWS);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -366,6 +406,7 @@ int main(void)
 		cmocka_unit_test(a_terminal_is_coloured_unless_it_should_not_be),
 		cmocka_unit_test(a_narrow_terminal_cuts_what_may_be_cut),
 		cmocka_unit_test(columns_are_aligned),
+		cmocka_unit_test(long_tables_are_aligned),
 	};
 
 	test_dir();
