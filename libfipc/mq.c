@@ -30,15 +30,28 @@
  */
 enum { COPY_AWAY_FROM = 4096 };
 
-/* Is this one such? The other side is told where this one runs. */
-static bool goes_elsewhere(const fipc_mq *q, enum mq_who who, size_t len)
+/* Where the other side runs. Asked now and then: that stands on a line which it writes at each message. */
+static uint32_t cpu_of_other(fipc_mq *q, enum mq_who who, uint64_t number)
 {
-	uint32_t cpu;
+	enum { NOW_AND_THEN = 8 };
+	/* relaxed: a hint */
+	if (number % NOW_AND_THEN == 0)
+		atomic_store_explicit(&q->cpu[other(who)],
+				      atomic_load_explicit(&q->m->side[other(who)].cpu, memory_order_relaxed),
+				      memory_order_relaxed);
+	return atomic_load_explicit(&q->cpu[other(who)], memory_order_relaxed);
+}
+
+/* Is this one such? The other side is told where this one runs. */
+static bool goes_elsewhere(fipc_mq *q, enum mq_who who, uint64_t number, size_t len)
+{
+	uint32_t cpu, others;
 	if (len < COPY_AWAY_FROM)
 		return false;
 	cpu = this_cpu();
 	note_cpu(q, who, cpu);
-	return is_elsewhere(q, other(who), cpu);
+	others = cpu_of_other(q, who, number);
+	return others != 0 && others != cpu;
 }
 
 /* ---- send ---- */
@@ -54,9 +67,9 @@ static inline void note_prio(struct mq_side *senders, uint64_t number, uint32_t 
 	atomic_store_explicit(&senders->last_prio, prio, memory_order_relaxed);
 }
 
-static void copy_in(const fipc_mq *q, void *to, const void *msg, size_t len)
+static void copy_in(fipc_mq *q, uint64_t number, void *to, const void *msg, size_t len)
 {
-	if (goes_elsewhere(q, SENDERS, len))
+	if (goes_elsewhere(q, SENDERS, number, len))
 		fipc__mq_copy_away(to, msg, len);
 	else if (len > 0)
 		memcpy(to, msg, len);
@@ -72,7 +85,7 @@ static int put(fipc_mq *q, uint64_t number, const void *msg, size_t len, uint32_
 	atomic_store_explicit(&s->number, number, memory_order_relaxed);
 	atomic_store_explicit(&s->prio, prio, memory_order_relaxed);
 	atomic_store_explicit(&s->length, (uint32_t)len, memory_order_relaxed);
-	copy_in(q, s->bytes, msg, len);
+	copy_in(q, number, s->bytes, msg, len);
 	note_prio(&q->m->side[SENDERS], number, prio);
 	if (is_registered(q->m))
 		fipc__mq_give_notice(q, number);
@@ -112,13 +125,13 @@ int fipc_mq_send(fipc_mq *q, const void *msg, size_t len, unsigned prio, fipc_de
 
 /* ---- receive ---- */
 
-static ssize_t copy_out(fipc_mq *q, uint32_t i, void *buf, unsigned *ret_prio)
+static ssize_t copy_out(fipc_mq *q, uint64_t number, uint32_t i, void *buf, unsigned *ret_prio)
 {
 	struct slot *s = slot_at(q, i);
 	uint32_t length = atomic_load_explicit(&s->length, memory_order_relaxed);
 	if (length > q->max_message_size)
 		return -EBADMSG;
-	if (goes_elsewhere(q, RECEIVERS, length))
+	if (goes_elsewhere(q, RECEIVERS, number, length))
 		fipc__mq_copy_here(buf, s->bytes, length);
 	else
 		memcpy(buf, s->bytes, length);
@@ -128,10 +141,10 @@ static ssize_t copy_out(fipc_mq *q, uint32_t i, void *buf, unsigned *ret_prio)
 }
 
 /* The next one is there, and as large, and comes from elsewhere, by all appearances: its bytes may be on their way. */
-static void ask_for_next(const fipc_mq *q, uint64_t received, uint64_t sent, size_t length)
+static void ask_for_next(fipc_mq *q, uint64_t received, uint64_t sent, size_t length)
 {
 	uint32_t next;
-	if (received + 1 == sent || !goes_elsewhere(q, RECEIVERS, length))
+	if (received + 1 == sent || !goes_elsewhere(q, RECEIVERS, received, length))
 		return;
 	next = slot_of(q, received + 1);
 	if (next < q->max_messages)
@@ -143,7 +156,7 @@ static ssize_t get(fipc_mq *q, uint64_t received, uint64_t sent, void *buf, unsi
 	struct pick p;
 	ssize_t length = fipc__mq_pick(q, received, sent, &p);
 	if (length == 0)
-		length = copy_out(q, p.slot, buf, ret_prio);
+		length = copy_out(q, received, p.slot, buf, ret_prio);
 	if (length < 0)
 		return length;
 	fipc__mq_take(q, received, &p);

@@ -172,6 +172,7 @@ struct fipc_mq {
 	_Atomic uint32_t *heap;
 	unsigned char *slots;
 	_Atomic uint32_t spins_to_skip[2], skips[2]; /* see mq_side.c */
+	_Atomic uint32_t cpu[2]; /* of each side, as the other one has seen it here lately: see mq.c */
 	struct mq_helpers *_Atomic helpers; /* NULL: nobody has asked for one yet */
 };
 
