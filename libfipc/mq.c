@@ -36,22 +36,19 @@ static uint32_t cpu_of_other(fipc_mq *q, enum mq_who who, uint64_t number)
 	enum { NOW_AND_THEN = 8 };
 	/* relaxed: a hint */
 	if (number % NOW_AND_THEN == 0)
-		atomic_store_explicit(&q->cpu[other(who)],
-				      atomic_load_explicit(&q->m->side[other(who)].cpu, memory_order_relaxed),
-				      memory_order_relaxed);
+		atomic_store_explicit(&q->cpu[other(who)], cpu_of(q, other(who)), memory_order_relaxed);
 	return atomic_load_explicit(&q->cpu[other(who)], memory_order_relaxed);
 }
 
 /* Is this one such? The other side is told where this one runs. */
 static bool goes_elsewhere(fipc_mq *q, enum mq_who who, uint64_t number, size_t len)
 {
-	uint32_t cpu, others;
+	uint32_t cpu;
 	if (len < COPY_AWAY_FROM)
 		return false;
 	cpu = this_cpu();
 	note_cpu(q, who, cpu);
-	others = cpu_of_other(q, who, number);
-	return others != 0 && others != cpu;
+	return are_apart(cpu, cpu_of_other(q, who, number));
 }
 
 /* ---- send ---- */
@@ -125,30 +122,29 @@ int fipc_mq_send(fipc_mq *q, const void *msg, size_t len, unsigned prio, fipc_de
 
 /* ---- receive ---- */
 
-static ssize_t copy_out(fipc_mq *q, uint64_t number, uint32_t i, void *buf, unsigned *ret_prio)
+/* If there is one, it is as large, and comes from elsewhere, by all appearances: its bytes may be on their way. */
+static void ask_for_next(const fipc_mq *q, uint64_t received, uint64_t sent, size_t length)
+{
+	uint32_t next = slot_of(q, received + 1);
+	if (received + 1 != sent && next < q->max_messages)
+		fipc__mq_ask_for(slot_at(q, next)->bytes, length);
+}
+
+static ssize_t copy_out(fipc_mq *q, uint64_t received, uint64_t sent, uint32_t i, void *buf, unsigned *ret_prio)
 {
 	struct slot *s = slot_at(q, i);
 	uint32_t length = atomic_load_explicit(&s->length, memory_order_relaxed);
 	if (length > q->max_message_size)
 		return -EBADMSG;
-	if (goes_elsewhere(q, RECEIVERS, number, length))
+	if (goes_elsewhere(q, RECEIVERS, received, length)) {
 		fipc__mq_copy_here(buf, s->bytes, length);
-	else
+		ask_for_next(q, received, sent, length);
+	} else {
 		memcpy(buf, s->bytes, length);
+	}
 	if (ret_prio)
 		*ret_prio = atomic_load_explicit(&s->prio, memory_order_relaxed);
 	return length;
-}
-
-/* The next one is there, and as large, and comes from elsewhere, by all appearances: its bytes may be on their way. */
-static void ask_for_next(fipc_mq *q, uint64_t received, uint64_t sent, size_t length)
-{
-	uint32_t next;
-	if (received + 1 == sent || !goes_elsewhere(q, RECEIVERS, received, length))
-		return;
-	next = slot_of(q, received + 1);
-	if (next < q->max_messages)
-		fipc__mq_ask_for(slot_at(q, next)->bytes, length);
 }
 
 static ssize_t get(fipc_mq *q, uint64_t received, uint64_t sent, void *buf, unsigned *ret_prio)
@@ -156,11 +152,9 @@ static ssize_t get(fipc_mq *q, uint64_t received, uint64_t sent, void *buf, unsi
 	struct pick p;
 	ssize_t length = fipc__mq_pick(q, received, sent, &p);
 	if (length == 0)
-		length = copy_out(q, received, p.slot, buf, ret_prio);
-	if (length < 0)
-		return length;
-	fipc__mq_take(q, received, &p);
-	ask_for_next(q, received, sent, (size_t)length);
+		length = copy_out(q, received, sent, p.slot, buf, ret_prio);
+	if (length >= 0)
+		fipc__mq_take(q, received, &p);
 	return length;
 }
 

@@ -196,23 +196,22 @@ static inline uint32_t this_cpu(void)
 	return (uint32_t)(sched_getcpu() + 1);
 }
 
-/* relaxed: a hint, on a line that is the side's to write */
+/* relaxed: a hint, on a line that is the side's to write. 0: unknown. */
+static inline uint32_t cpu_of(const fipc_mq *q, enum mq_who who)
+{
+	return atomic_load_explicit(&q->m->side[who].cpu, memory_order_relaxed);
+}
+
 static inline void note_cpu(const fipc_mq *q, enum mq_who who, uint32_t cpu)
 {
-	if (atomic_load_explicit(&q->m->side[who].cpu, memory_order_relaxed) != cpu)
+	if (cpu_of(q, who) != cpu)
 		atomic_store_explicit(&q->m->side[who].cpu, cpu, memory_order_relaxed);
 }
 
-static inline bool is_known(const fipc_mq *q, enum mq_who who)
+/* Are these two processors, as far as is known? */
+static inline bool are_apart(uint32_t a, uint32_t b)
 {
-	return atomic_load_explicit(&q->m->side[who].cpu, memory_order_relaxed) != 0;
-}
-
-/* Does the side run on another processor, as far as is known? */
-static inline bool is_elsewhere(const fipc_mq *q, enum mq_who who, uint32_t cpu)
-{
-	uint32_t its = atomic_load_explicit(&q->m->side[who].cpu, memory_order_relaxed);
-	return its != 0 && cpu != 0 && its != cpu;
+	return a != 0 && b != 0 && a != b;
 }
 
 /* acquire; pairs with the swap of fipc__mq_commit: what it counts can be read */

@@ -229,9 +229,9 @@ static unsigned spins_for(fipc_mq *q, enum mq_who who)
 {
 	/* relaxed: a guess of this process */
 	uint32_t skip = atomic_load_explicit(&q->spins_to_skip[who], memory_order_relaxed);
-	uint32_t cpu = this_cpu();
+	uint32_t cpu = this_cpu(), others = cpu_of(q, other(who));
 	note_cpu(q, who, cpu);
-	if (is_known(q, other(who)) ? !is_elsewhere(q, other(who), cpu) : !fipc__may_spin())
+	if (others != 0 ? !are_apart(cpu, others) : !fipc__may_spin())
 		return 0; /* two that are bound to one processor each have two, and two on one have one */
 	if (is_registered(q->m)) /* a notice is given only if no receiver waits, and of who sleeps that is known */
 		return 0;
