@@ -80,12 +80,12 @@ static int answer_error_of(struct request *request, const struct found *found, i
 
 static int unlink_found(const struct request *request, const struct found *found)
 {
-	fipc_registry *registry;
-	int r = directory_open(found->directory, &registry);
+	struct shared *shared;
+	int r = directory_share(found->directory, &shared);
 	if (r < 0)
 		return r;
-	r = fipc_registry_unlink(registry, request->arguments.name, found->type, found->inode);
-	fipc_registry_close(registry);
+	r = fipc_registry_unlink(shared->registry, request->arguments.name, found->type, found->inode);
+	shared_unref(shared);
 	return r;
 }
 
@@ -119,10 +119,10 @@ int run_unlink(struct request *request)
 
 static int revoke_found(const struct request *request, const struct found *found)
 {
-	fipc_registry *registry;
-	int r = directory_open(found->directory, &registry);
+	struct shared *shared;
+	int r = directory_share(found->directory, &shared);
 	if (r == 0)
-		r = fipc_registry_revoke(registry, request->arguments.name, found->type, found->inode);
+		r = fipc_registry_revoke(shared->registry, request->arguments.name, found->type, found->inode);
 	return r; /* the process ends: what is open is closed */
 }
 

@@ -64,7 +64,6 @@ struct directory {
 	char *path, *parent;
 	const char *base; /* the last part of path */
 	struct shared *shared;   /* NULL: the directory is gone */
-	fipc_registry *registry; /* likewise; it belongs to the former */
 	int inotify, wd_root, wd_trackers, wd_parent, wd_python; /* < 0: none */
 	struct watch objects[LIMIT_OBJECT_WATCHES];
 	unsigned n_objects;
@@ -100,9 +99,14 @@ const struct directory_counts *directory_counts(const struct directory *d)
 	return &d->counts;
 }
 
+static fipc_registry *registry_of(const struct directory *d)
+{
+	return d->shared ? d->shared->registry : NULL;
+}
+
 bool directory_is_there(const struct directory *d)
 {
-	return d->registry;
+	return d->shared;
 }
 
 static void log_failed(const struct directory *d, const char *what, int error)
@@ -335,7 +339,7 @@ static void count_scan(struct directory_counts *counts, uint64_t took_usec)
 static void look(struct directory *d, const struct fipc_filter *filter)
 {
 	uint64_t begun = clock_usec();
-	int r = fipc_registry_walk(d->registry, FIPC_WALK_COLLECT, filter, observe_only, d);
+	int r = fipc_registry_walk(registry_of(d), FIPC_WALK_COLLECT, filter, observe_only, d);
 	if (!filter)
 		count_scan(&d->counts, clock_usec() - begun);
 	if (r < 0)
@@ -345,7 +349,7 @@ static void look(struct directory *d, const struct fipc_filter *filter)
 /* Trackers go last: an entry is a link to one, and says whose it is. */
 static void sweep_trackers(struct directory *d)
 {
-	int r = fipc_registry_processes(d->registry, FIPC_WALK_COLLECT, NULL, NULL);
+	int r = fipc_registry_processes(registry_of(d), FIPC_WALK_COLLECT, NULL, NULL);
 	if (r < 0)
 		log_failed(d, "cannot look at the processes", r);
 }
@@ -360,7 +364,7 @@ static bool tracker_exists(const struct directory *d, const char *tracker)
 static void reclaim(struct directory *d, const char *tracker)
 {
 	d->reclaiming = atoi(tracker); /* a tracker's name begins with the pid */
-	int r = fipc_registry_reclaim(d->registry, tracker, observe_only, d);
+	int r = fipc_registry_reclaim(registry_of(d), tracker, observe_only, d);
 	d->reclaiming = 0;
 	if (r < 0)
 		log_failed(d, tracker, r);
@@ -386,7 +390,7 @@ static int reclaim_if_dead(const struct fipc_process *process, void *context)
 
 static void look_for_the_dead(struct directory *d)
 {
-	int r = fipc_registry_processes(d->registry, 0, reclaim_if_dead, d);
+	int r = fipc_registry_processes(registry_of(d), 0, reclaim_if_dead, d);
 	if (r < 0)
 		log_failed(d, "cannot look at the processes", r);
 }
@@ -462,7 +466,6 @@ static void detach(struct directory *d)
 	deadlocks_attach(d->deadlocks, NULL);
 	shared_unref(d->shared);
 	d->shared = NULL;
-	d->registry = NULL;
 	toll_free(&d->toll);
 	drop_watch(d, &d->wd_parent);
 	drop_watch(d, &d->wd_python);
@@ -511,21 +514,20 @@ static int attach(struct directory *d)
 	r = shared_open(&d->shared, d->is_default ? NULL : d->path);
 	if (r < 0)
 		return r;
-	d->registry = d->shared->registry;
 	if (d->wd_trackers >= 0) {
 		drop_watch(d, &d->wd_parent);
 		d->wd_root = add_watch(d, d->path, WATCH_ROOT);
 	}
 	d->wd_python = add_watch(d, FIPC_PYTHON_DIR, WATCH_PYTHON);
 	d->look_at_all = d->is_new = true;
-	deadlocks_attach(d->deadlocks, d->registry);
+	deadlocks_attach(d->deadlocks, registry_of(d));
 	directory_tell_traffic(d);
 	return 0;
 }
 
 static void attach_again(struct directory *d)
 {
-	bool was_there = d->registry;
+	bool was_there = d->shared;
 	int r = attach(d);
 	if (r == -ENOENT && was_there)
 		log_event(LOG_NOTICE, &(struct log_fields){.dir = d->path, .action = "gone"},
@@ -573,7 +575,7 @@ static void settle(struct directory *d)
 		d->reattach = false;
 		attach_again(d);
 	}
-	if (d->look_at_all && d->registry) {
+	if (d->look_at_all && d->shared) {
 		d->look_at_all = false;
 		look(d, NULL);
 		d->is_new = false;
@@ -581,7 +583,7 @@ static void settle(struct directory *d)
 		/* A death that was told before the watch was there may still have looked like a life: see reclaim(). */
 		keep(d, retry_dead(&d->retries, now_usec(d)));
 	}
-	if (d->registry)
+	if (d->shared)
 		look_again(d);
 	set_timer(d);
 	set_scan(d);
@@ -603,7 +605,7 @@ static void on_trackers(struct directory *d, const struct inotify_event *e)
 			deadlocks_heard(d->deadlocks);
 	} else if (e->len == 0) {
 		d->reattach = true; /* .procs itself */
-	} else if (d->registry) {
+	} else if (d->shared) {
 		reclaim(d, e->name);
 	}
 }
@@ -700,9 +702,9 @@ int directory_walk(struct directory *d, unsigned flags, const struct fipc_filter
 		   void *context)
 {
 	struct walk walk = {d, flags & FIPC_WALK_COLLECT, callback, context};
-	if (!d->registry)
+	if (!d->shared)
 		return -ENOENT;
-	int r = fipc_registry_walk(d->registry, flags, filter, observe_and_tell, &walk);
+	int r = fipc_registry_walk(registry_of(d), flags, filter, observe_and_tell, &walk);
 	if (walk.collects) {
 		sweep_trackers(d);
 		set_timer(d);
@@ -712,12 +714,7 @@ int directory_walk(struct directory *d, unsigned flags, const struct fipc_filter
 
 int directory_who(const struct directory *d, struct who **ret)
 {
-	return d->registry ? who_look(ret, d->registry) : -ENOENT;
-}
-
-int directory_open(const struct directory *d, fipc_registry **ret)
-{
-	return d->registry ? fipc_registry_open(ret, d->is_default ? NULL : d->path, 0) : -ENOENT;
+	return d->shared ? who_look(ret, registry_of(d)) : -ENOENT;
 }
 
 int directory_share(const struct directory *d, struct shared **ret)
@@ -742,7 +739,7 @@ static void drop_traffic(struct directory *d)
 
 void directory_tell_traffic(struct directory *d)
 {
-	if (d->traffic && d->registry && !traffic_is_current(d->traffic)) {
+	if (d->traffic && d->shared && !traffic_is_current(d->traffic)) {
 		drop_traffic(d);
 		publish_lost(d, "anew", "the directory has been made anew");
 	}
@@ -750,13 +747,13 @@ void directory_tell_traffic(struct directory *d)
 		drop_traffic(d);
 	else if (d->traffic)
 		traffic_widen(d->traffic);
-	else if (d->registry && traffic_new(&d->traffic, d->event, d->path, d->monitor) < 0)
+	else if (d->shared && traffic_new(&d->traffic, d->event, d->path, d->monitor) < 0)
 		publish_lost(d, "failed", "who comes and goes cannot be watched");
 }
 
 int directory_processes(struct directory *d, fipc_process_fn callback, void *context)
 {
-	return d->registry ? fipc_registry_processes(d->registry, 0, callback, context) : -ENOENT;
+	return d->shared ? fipc_registry_processes(registry_of(d), 0, callback, context) : -ENOENT;
 }
 
 bool directory_is_empty(const struct directory *d)

@@ -44,10 +44,7 @@ int directory_processes(struct directory *d, fipc_process_fn callback, void *con
 /* As who_look(). -ENOENT: the directory is gone. */
 int directory_who(const struct directory *d, struct who **ret);
 
-/* Another handle on it, the caller's own. -ENOENT: the directory is gone. */
-int directory_open(const struct directory *d, fipc_registry **ret);
-
-/* Its own handle, which remembers what its looks found: the caller's, too, until he lets go of it. Likewise. */
+/* Its handle: the caller's, too, until he lets go of it (shared_unref). -ENOENT: the directory is gone. */
 int directory_share(const struct directory *d, struct shared **ret);
 
 /* Listeners have come, or gone: publish who comes and goes while there are some. */

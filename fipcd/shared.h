@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A registry that several use: the directory that it is of, and lists that may outlast that directory. */
+/* A registry that several use: the directory that it is of, and calls, which may outlast that directory. */
 #ifndef FIPCD_SHARED_H
 #define FIPCD_SHARED_H
 

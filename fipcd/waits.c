@@ -41,12 +41,12 @@ static int look_in(struct directory *d, void *context)
 {
 	struct view *view = context;
 	struct graph *graph;
-	fipc_registry *registry;
-	int r = directory_open(d, &registry);
+	struct shared *shared;
+	int r = directory_share(d, &shared);
 	if (r < 0)
 		return r;
-	r = look_twice(&graph, registry, view);
-	fipc_registry_close(registry);
+	r = look_twice(&graph, shared->registry, view);
+	shared_unref(shared);
 	if (r < 0)
 		return r;
 	r = extend(view->waits, graph_waits_to_json(graph, directory_path(d)));
